@@ -1,0 +1,1 @@
+"""The laa_net room."""
