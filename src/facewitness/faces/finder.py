@@ -1,0 +1,197 @@
+"""Faces in a frame: boxes, then meshes, with second looks where the first one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.errors import ConfigError
+from facewitness.faces.crops import check_image
+from facewitness.faces.detection import Detection, FaceDetector, iou, tiles, whole
+from facewitness.faces.landmarks import MeshModel, Roi, roi_of_detection, roi_of_mesh
+from facewitness.faces.topology import (
+    LANDMARKS_68,
+    LANDMARKS_81,
+    LEFT_EYE,
+    MOUTH_CORNERS,
+    NOSE_TIP,
+    RIGHT_EYE,
+)
+from facewitness.runtime import Device, Precision
+
+_MIN_IMAGE_PX = 16
+_TIGHT_SHARE = 0.55
+_SMALL_SHARE = 0.12
+_TILE_FROM_PX = 640
+_SAME_FACE = 0.5
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in one frame.
+
+    Attributes:
+        box: ``(4,)`` float32 xyxy, frame pixels: the tight box of the mesh.
+        mesh: ``(468, 2)`` float32, frame pixels.
+        presence: The mesh model's confidence that this is a face, [0, 1].
+        detection_score: The box detector's confidence, [0, 1]; 0 where only the mesh model found it.
+    """
+
+    box: NDArray[np.float32]
+    mesh: NDArray[np.float32]
+    presence: float
+    detection_score: float
+
+    @property
+    def landmarks68(self) -> NDArray[np.float32]:
+        """``(68, 2)`` float32 in iBUG order."""
+        return self.mesh[LANDMARKS_68]
+
+    @property
+    def landmarks81(self) -> NDArray[np.float32]:
+        """``(81, 2)`` float32: the 68, then 13 forehead points in the raw order of the 81-point model."""
+        return self.mesh[LANDMARKS_81]
+
+    @property
+    def landmarks5(self) -> NDArray[np.float32]:
+        """``(5, 2)`` float32: eye centres, nose tip, mouth corners; left in an upright picture first."""
+        eyes = [self.mesh[list(RIGHT_EYE)].mean(axis=0), self.mesh[list(LEFT_EYE)].mean(axis=0)]
+        return np.stack([*eyes, self.mesh[NOSE_TIP], *self.mesh[list(MOUTH_CORNERS)]]).astype(np.float32)
+
+    @property
+    def size_px(self) -> float:
+        """Longer side of the box in pixels."""
+        return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))
+
+
+class FaceFinder:
+    """Find every face in a frame.
+
+    Args:
+        precision: ``f32``, ``bf16`` or ``auto``; the two networks are small, f32 is the default.
+        device: Where they run.
+        threads: Inference threads; 0 leaves it to the runtime.
+        min_face_px: Faces whose longer side is shorter are left out.
+        max_faces: At most this many, the largest.
+        min_detection: Boxes below this score are not looked at.
+        min_presence: Meshes below this presence are not faces.
+
+    Raises:
+        ConfigError: If a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        precision: Precision = "f32",
+        device: Device = "auto",
+        threads: int = 0,
+        min_face_px: float = 20.0,
+        max_faces: int = 20,
+        min_detection: float = 0.4,
+        min_presence: float = 0.5,
+    ) -> None:
+        if max_faces < 1 or min_face_px < 1 or not 0 < min_detection < 1 or not 0 <= min_presence < 1:
+            msg = (
+                "expected max_faces >= 1, min_face_px >= 1, min_detection in (0, 1) and min_presence in [0, 1), got "
+                f"{max_faces}, {min_face_px}, {min_detection}, {min_presence}"
+            )
+            raise ConfigError(msg)
+        self._detector = FaceDetector(precision=precision, device=device, threads=threads)
+        self._mesh = MeshModel(precision=precision, device=device, threads=threads)
+        self.min_face_px = min_face_px
+        self.max_faces = max_faces
+        self.min_detection = min_detection
+        self.min_presence = min_presence
+
+    def find(self, image: NDArray[np.uint8]) -> list[Face]:
+        """Find the faces of one frame.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB.
+
+        Returns:
+            Faces, largest first; empty when there is none.
+
+        Raises:
+            FaceError: If ``image`` is not ``(H, W, 3)`` uint8.
+        """
+        check_image(image)
+        if min(image.shape[:2]) < _MIN_IMAGE_PX:
+            return []
+        longer, shorter = max(image.shape[:2]), min(image.shape[:2])
+        faces = self._fit_all(image, self._detector.look(image, whole(image), self.min_detection))
+        largest = max((f.size_px for f in faces), default=0.0)
+        if not faces or largest > _TIGHT_SHARE * shorter:
+            # The detector was trained on faces with surroundings; a face that fills the picture needs some.
+            padded = self._detector.look(image, whole(image, 0.3), self.min_detection)
+            faces = _distinct(faces + self._fit_all(image, padded))
+        if longer >= _TILE_FROM_PX and largest < _SMALL_SHARE * longer:
+            found = [
+                d for view in tiles(image, longer / 3) for d in self._detector.look(image, view, self.min_detection)
+            ]
+            faces = _distinct(faces + self._fit_all(image, found))
+        if not faces and longer < 2 * shorter:
+            faces = self._fit_whole(image)
+        faces = [f for f in _distinct(faces) if f.size_px >= self.min_face_px]
+        return sorted(faces, key=lambda f: -f.size_px)[: self.max_faces]
+
+    def find_near(self, image: NDArray[np.uint8], previous: Sequence[Face]) -> list[Face]:
+        """Follow known faces into the next frame of a video, without looking for new ones.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB.
+            previous: Faces of the frame before.
+
+        Returns:
+            The faces still there, in the order of ``previous``; each keeps its detection score.
+
+        Raises:
+            FaceError: If ``image`` is not ``(H, W, 3)`` uint8.
+        """
+        check_image(image)
+        fitted = [self._fit(image, roi_of_mesh(face.mesh), face.detection_score) for face in previous]
+        return _distinct([face for face in fitted if face is not None])
+
+    def _fit_all(self, image: NDArray[np.uint8], detections: Sequence[Detection]) -> list[Face]:
+        fitted = (self._fit(image, roi_of_detection(d), d.score) for d in detections)
+        return _distinct([face for face in fitted if face is not None])
+
+    def _fit_whole(self, image: NDArray[np.uint8]) -> list[Face]:
+        """A face that fills the picture and that no box was found for."""
+        height, width = image.shape[:2]
+        face = self._fit(image, Roi(width / 2, height / 2, 1.3 * max(width, height), 0.0), 0.0)
+        return [] if face is None else [face]
+
+    def _fit(self, image: NDArray[np.uint8], roi: Roi, score: float) -> Face | None:
+        """Fit the mesh, then once more around the first answer; None where there is no face."""
+        mesh, _ = self._mesh.fit(image, roi)
+        if not _sane(mesh, roi):
+            return None
+        mesh, presence = self._mesh.fit(image, roi_of_mesh(mesh))
+        if presence < self.min_presence or not _sane(mesh, roi):
+            return None
+        box = np.concatenate([mesh.min(axis=0), mesh.max(axis=0)])
+        return Face(box, mesh, presence, score)
+
+
+def _sane(mesh: NDArray[np.float32], roi: Roi) -> bool:
+    """Whether a mesh is finite, has a size, and stayed near the place that was looked at."""
+    if not np.isfinite(mesh).all():
+        return False
+    low, high = mesh.min(axis=0), mesh.max(axis=0)
+    centre = (low + high) / 2
+    away = float(np.hypot(centre[0] - roi.x, centre[1] - roi.y))
+    return 4.0 <= float((high - low).max()) <= 2 * roi.side and away < roi.side
+
+
+def _distinct(faces: Sequence[Face]) -> list[Face]:
+    """Each face once: of those that overlap, the one that both models are surer of."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda f: -(f.presence + f.detection_score)):
+        if not kept or float(iou(face.box, np.stack([k.box for k in kept])).max()) < _SAME_FACE:
+            kept.append(face)
+    return kept
