@@ -1,1 +1,1 @@
-"""The language room."""
+"""Words for findings: template explanations grounded in what was measured."""
