@@ -1,0 +1,383 @@
+"""Checkpoints of LAA-Net: the authors' files into our names, and our own files.
+
+The authors store ``{"epoch", "state_dict", "optimizer"}`` in float64, register one inception block under two names,
+and may carry a ``module.`` prefix. `from_official` undoes all three and says what it did; `load_state` fits the
+result to a model or names every misfit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from facewitness.config import from_mapping
+from facewitness.detectors.laa_net.config import EFFICIENTNET_COEFFICIENTS, HRNetStageConfig, LaaNetConfig
+from facewitness.detectors.laa_net.model import LaaNet
+from facewitness.errors import CheckpointError, WeightsError
+
+OFFICIAL_SOURCE = (
+    "the authors publish their checkpoints through the Dropbox link in the README of the LAA-Net repository; "
+    "download PoseEfficientNet_..._model_best.pth and give its path as weights"
+)
+_METADATA_KEY = "laa_net_config"
+_COUNTER = "num_batches_tracked"
+_SHOWN = 8
+
+_HEADS = (
+    (r"^hm\.", "heads.heatmap."),
+    (r"^cls\.", "heads.score."),
+    (r"^cstency\.", "heads.consistency."),
+    (r"^offset\.", "heads.offset."),
+)
+_DECODERS = (r"^((?:deconv|pw_block|conv_block|inception_block|conv_c2).*)$", r"decoder.\1")
+_BACKBONE = (r"^((?:conv\d|bn\d|layer\d|block\d|stage\d|transition\d).*)$", r"backbone.\1")
+_RULES: dict[str, tuple[tuple[str, str], ...]] = {
+    "efficientnet": (
+        (r"^_conv_stem\.", "backbone.stem_conv."),
+        (r"^_bn0\.", "backbone.stem_bn."),
+        (r"^_blocks\.(\d+)\._bn0\.", r"backbone.blocks.\1.expand_bn."),
+        (r"^_blocks\.(\d+)\._bn1\.", r"backbone.blocks.\1.depthwise_bn."),
+        (r"^_blocks\.(\d+)\._bn2\.", r"backbone.blocks.\1.project_bn."),
+        (r"^_blocks\.(\d+)\._", r"backbone.blocks.\1."),
+        (r"^_conv_head\.", "backbone.head_conv."),
+        (r"^_bn1\.", "backbone.head_bn."),
+        (r"^inception_block\.", "decoder.deconv_4.0."),
+        (r"^se_layer_?(\d+)\.", r"decoder.channel_gates.\1."),
+        _DECODERS,
+        *_HEADS,
+    ),
+    "resnet": (_BACKBONE, _DECODERS, *_HEADS),
+    "hrnet": (_BACKBONE, (r"^final_layer\.", "heads.heatmap."), (r"^final_layer_cls\.", "heads.score.")),
+    "xception": (_BACKBONE, _DECODERS, *_HEADS),
+}
+
+
+@dataclass(frozen=True)
+class KeyReport:
+    """What `from_official` did to a checkpoint.
+
+    Attributes:
+        renamed: Official key to ours.
+        cast: Official keys that were not float32 (or integer counters) and were cast.
+        duplicates: Official keys left out because another key holds the same tensor.
+        had_module_prefix: Whether ``module.`` was removed.
+        epoch: Epoch that the wrapper names; None without a wrapper.
+    """
+
+    renamed: dict[str, str]
+    cast: tuple[str, ...] = ()
+    duplicates: tuple[str, ...] = ()
+    had_module_prefix: bool = False
+    epoch: int | None = None
+
+    def __str__(self) -> str:
+        """One line for a log."""
+        parts = [f"{len(self.renamed)} tensors renamed", f"{len(self.cast)} cast to float32"]
+        parts.append(f"{len(self.duplicates)} duplicates left out")
+        if self.had_module_prefix:
+            parts.append("module. prefix removed")
+        return ", ".join(parts) + (f", epoch {self.epoch}" if self.epoch is not None else "")
+
+
+def from_official(state: Mapping[str, Any], config: LaaNetConfig | None = None) -> tuple[dict[str, Tensor], KeyReport]:
+    """Translate the authors' checkpoint into our parameter names.
+
+    Args:
+        state: Their ``state_dict``, or the wrapper ``{"epoch", "state_dict", "optimizer"}``.
+        config: The network it is for; None infers it with `infer_config`.
+
+    Returns:
+        Our state dictionary (float32, counters int64) and what was done.
+
+    Raises:
+        CheckpointError: If a key has no place in such a network, is not a tensor, or if the two names of the
+            inception block disagree.
+    """
+    state, epoch = _unwrap(state)
+    stripped = {k.removeprefix("module."): v for k, v in state.items()}
+    had_prefix = any(k.startswith("module.") for k in state)
+    if len(stripped) != len(state):
+        msg = "checkpoint holds the same keys with and without the module. prefix; it is damaged"
+        raise CheckpointError(msg)
+    config = config or infer_config(stripped)
+    rules = _RULES[config.backbone]
+    gates = _gate_names(stripped, config)
+    renamed: dict[str, str] = {}
+    ours: dict[str, Tensor] = {}
+    cast: list[str] = []
+    duplicates: list[str] = []
+    unknown: list[str] = []
+    for key, value in stripped.items():
+        if not isinstance(value, Tensor):
+            msg = f"checkpoint entry {key!r} must be a tensor, got {type(value).__name__}"
+            raise CheckpointError(msg)
+        name = _rename(key, rules, gates)
+        if name is None:
+            unknown.append(key)
+            continue
+        tensor = value if key.endswith(_COUNTER) else value.to(torch.float32)
+        if tensor.dtype != value.dtype:
+            cast.append(key)
+        if name in ours:
+            if not torch.equal(ours[name], tensor):
+                msg = f"checkpoint entries for {name!r} disagree: {key!r} is not the tensor of its other name"
+                raise CheckpointError(msg)
+            duplicates.append(key)
+            continue
+        ours[name] = tensor
+        renamed[key] = name
+    if unknown:
+        msg = f"checkpoint keys that no {config.backbone} LAA-Net has: {_some(unknown)}"
+        raise CheckpointError(msg)
+    return ours, KeyReport(renamed, tuple(cast), tuple(duplicates), had_prefix, epoch)
+
+
+def load_state(model: LaaNet, state: Mapping[str, Tensor]) -> LaaNet:
+    """Load our state dictionary into ``model``, all or nothing.
+
+    Batch-norm counters may be absent; everything else must be there with its shape.
+
+    Raises:
+        CheckpointError: Naming missing keys, left-over keys and wrong shapes.
+    """
+    own = model.state_dict()
+    missing = [k for k in own if k not in state and not k.endswith(_COUNTER)]
+    extra = [k for k in state if k not in own]
+    shapes = [
+        f"{k}: {tuple(state[k].shape)} for {tuple(own[k].shape)}"
+        for k in own
+        if k in state and state[k].shape != own[k].shape
+    ]
+    if missing or extra or shapes:
+        msg = (
+            f"checkpoint does not fit {model.config.backbone} LAA-Net ({model.config.decoder}): "
+            f"missing {_some(missing)}, left over {_some(extra)}, shapes {_some(shapes)}; "
+            "check that the config is the one it was trained with"
+        )
+        raise CheckpointError(msg)
+    model.load_state_dict({k: state.get(k, own[k]) for k in own}, strict=True)
+    return model
+
+
+def load_official_checkpoint(path: Path, config: LaaNetConfig | None = None) -> tuple[LaaNet, KeyReport]:
+    """Build the network of one of the authors' files.
+
+    Args:
+        path: ``.pth`` or ``.pt`` (read with ``weights_only=True``, so no code in it runs) or ``.safetensors``.
+        config: The network it is for; None infers it. An FPN without gates (``tfpn``) has the keys of E-FPN and
+            must be named.
+
+    Returns:
+        The network in evaluation mode, and the key report.
+
+    Raises:
+        WeightsError: If the file is missing or cannot be read safely.
+        CheckpointError: If it does not fit.
+    """
+    state = _read(path)
+    config = config or infer_config(_unwrap(state)[0])
+    ours, report = from_official(state, config)
+    return load_state(LaaNet(config), ours).eval(), report
+
+
+def save_model(model: LaaNet, path: Path) -> None:
+    """Write weights and config as one safetensors file, atomically."""
+    from safetensors.torch import save_file
+
+    temporary = path.with_suffix(path.suffix + ".part")
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    save_file(state, str(temporary), metadata={_METADATA_KEY: json.dumps(asdict(model.config))})
+    temporary.replace(path)
+
+
+def load_model(path: Path) -> LaaNet:
+    """Read any checkpoint: ours (`save_model`) or the authors'.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        WeightsError: If the file is missing or cannot be read safely.
+        CheckpointError: If it does not fit.
+    """
+    if path.suffix == ".safetensors" and path.is_file():
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(path), framework="pt") as stream:
+                metadata = stream.metadata() or {}
+        except SafetensorError as error:
+            raise WeightsError(_unreadable(path, error)) from error
+        if _METADATA_KEY in metadata:
+            config = _config_from_json(metadata[_METADATA_KEY])
+            return load_state(LaaNet(config), _read(path)).eval()
+    return load_official_checkpoint(path)[0]
+
+
+def infer_config(state: Mapping[str, Any]) -> LaaNetConfig:
+    """Guess the network from the keys and shapes of the authors' state dictionary.
+
+    Raises:
+        CheckpointError: If the keys are of none of the known networks.
+    """
+    keys = {k.removeprefix("module."): v for k, v in state.items()}
+    heads: dict[str, Any] = {
+        "heatmap_channels": _length(keys, "hm.3.bias", 1),
+        "consistency_channels": _length(keys, "cstency.3.bias", 0),
+        "offset_channels": _length(keys, "offset.3.bias", 0),
+        "with_score": any(k.startswith("cls.") for k in keys),
+        "head_width": _length(keys, "hm.1.weight", 0),
+    }
+    if "_conv_stem.weight" in keys:
+        return _infer_efficientnet(keys, heads)
+    if "conv3.pointwise.weight" in keys:
+        return LaaNetConfig(backbone="xception", decoder="plain", dropout=0.5, **heads)
+    if "final_layer.weight" in keys:
+        return _infer_hrnet(keys)
+    if "layer4.0.conv1.weight" in keys:
+        layers = tuple(len({k.split(".")[1] for k in keys if k.startswith(f"layer{i}.")}) for i in range(1, 5))
+        return LaaNetConfig(
+            backbone="resnet",
+            dropout=0.5,
+            decoder="e_fpn" if "pw_block_1.0.weight" in keys else "plain",
+            use_c2="pw_block_3.0.weight" in keys,
+            score_from_pooled_map="cls.10.weight" in keys,
+            resnet_layers=layers,
+            resnet_block="Bottleneck" if "layer1.0.conv3.weight" in keys else "BasicBlock",
+            image_size=256,
+            **heads,
+        )
+    msg = f"checkpoint is of no known LAA-Net; its first keys are {_some(list(keys))}"
+    raise CheckpointError(msg)
+
+
+def _infer_efficientnet(keys: Mapping[str, Any], heads: Mapping[str, Any]) -> LaaNetConfig:
+    from facewitness.networks.efficientnet import block_specs
+
+    blocks = len({k.split(".")[1] for k in keys if k.startswith("_blocks.")})
+    top = int(keys["_conv_head.weight"].shape[1])
+    for found in EFFICIENTNET_COEFFICIENTS.values():
+        width, depth, nominal_size = found
+        stages = block_specs(width, depth)
+        if sum(len(s) for s in stages) == blocks and stages[-1][-1].out_channels == top:
+            break
+    else:
+        msg = f"checkpoint has an EfficientNet with {blocks} blocks ending in {top} channels; B0 to B7 are known"
+        raise CheckpointError(msg)
+    c3, c4 = (stages[i][-1].out_channels for i in (2, 4))
+    with_pyramid = "deconv_1.0.0.weight" in keys
+    return LaaNetConfig(
+        width=width,
+        depth=depth,
+        nominal_size=nominal_size,
+        decoder="e_fpn" if with_pyramid else "plain",
+        use_c2="conv_c2.0.weight" in keys,
+        use_c4=not with_pyramid or int(keys["deconv_3.0.0.weight"].shape[1]) == 2 * c4,
+        use_c3=not with_pyramid or int(keys["deconv_4.1.weight"].shape[0]) == 2 * c3,
+        with_channel_gates=any(k.startswith("se_layer") for k in keys),
+        **heads,
+    )
+
+
+def _infer_hrnet(keys: Mapping[str, Any]) -> LaaNetConfig:
+    stages = []
+    for stage in (2, 3, 4):
+        prefix = f"stage{stage}."
+        own = [k.split(".") for k in keys if k.startswith(prefix) and ".branches." in k]
+        modules = len({p[1] for p in own})
+        branches = sorted({int(p[3]) for p in own})
+        blocks = tuple(len({p[4] for p in own if int(p[3]) == b}) for b in branches)
+        bottleneck = f"{prefix}0.branches.0.0.conv3.weight" in keys
+        channels = tuple(int(keys[f"{prefix}0.branches.{b}.0.conv1.weight"].shape[0]) for b in branches)
+        stages.append(HRNetStageConfig(modules, blocks, channels, "Bottleneck" if bottleneck else "BasicBlock"))
+    cells = int(keys["final_layer_cls.3.weight"].shape[1]) if "final_layer_cls.3.weight" in keys else 576
+    pool = round(cells**0.5)
+    return LaaNetConfig(
+        backbone="hrnet",
+        dropout=0.0,
+        decoder="plain",
+        consistency_channels=0,
+        with_score="final_layer_cls.3.weight" in keys,
+        heatmap_channels=int(keys["final_layer.weight"].shape[0]),
+        hrnet_stages=tuple(stages),
+        heatmap_pool=pool,
+        image_size=pool * 16,
+    )
+
+
+def _unwrap(state: Mapping[str, Any]) -> tuple[Mapping[str, Any], int | None]:
+    if "state_dict" not in state:
+        return state, None
+    inner, epoch = state["state_dict"], state.get("epoch")
+    if not isinstance(inner, Mapping):
+        msg = f"checkpoint's state_dict must be a mapping of tensors, got {type(inner).__name__}"
+        raise CheckpointError(msg)
+    return inner, int(epoch) if isinstance(epoch, int | float) else None
+
+
+def _gate_names(state: Mapping[str, Any], config: LaaNetConfig) -> dict[str, str]:
+    """Number of an official gate to the step it follows; the authors count only gates that exist."""
+    numbers = sorted({m[1] for k in state if (m := re.match(r"se_layer_?(\d+)\.", k))}, key=int)
+    steps = [str(i + 1) for i, used in enumerate((True, config.use_c4, config.use_c3, config.use_c2)) if used]
+    return dict(zip(numbers, steps, strict=False))
+
+
+def _rename(key: str, rules: Iterable[tuple[str, str]], gates: Mapping[str, str]) -> str | None:
+    for pattern, replacement in rules:
+        name, count = re.subn(pattern, replacement, key)
+        if count:
+            head, mark, tail = name.partition("channel_gates.")
+            if mark:
+                number, _, rest = tail.partition(".")
+                return f"{head}{mark}{gates.get(number, number)}.{rest}"
+            return name
+    return None
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        msg = f"no checkpoint at {path}; {OFFICIAL_SOURCE}"
+        raise WeightsError(msg)
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return dict(load_file(str(path)))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(_unreadable(path, error)) from error
+    if not isinstance(state, Mapping):
+        msg = f"checkpoint {path.name} must hold a mapping of tensors, got {type(state).__name__}"
+        raise CheckpointError(msg)
+    return state
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"checkpoint {path.name} cannot be read as tensors only (damaged, or it holds code): {first_line}"
+
+
+def _config_from_json(text: str) -> LaaNetConfig:
+    values = json.loads(text)
+    stages = values.pop("hrnet_stages", [])
+    values["hrnet_stages"] = tuple(
+        HRNetStageConfig(s["modules"], tuple(s["blocks"]), tuple(s["channels"]), s["block"]) for s in stages
+    )
+    return from_mapping(LaaNetConfig, values, where="checkpoint config")
+
+
+def _length(keys: Mapping[str, Any], name: str, default: int) -> int:
+    return int(keys[name].shape[0]) if name in keys else default
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return f"[{shown}]" if len(names) <= _SHOWN else f"[{shown}, ... {len(names) - _SHOWN} more]"
