@@ -292,14 +292,12 @@ def _plain(value: object) -> object:
     """JSON form of a record: dataclasses to dictionaries, arrays to rounded lists."""
     if hasattr(value, "__dataclass_fields__"):
         return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    if isinstance(value, np.ndarray):
-        return [_plain(v) for v in value.tolist()]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     if isinstance(value, float):
         return round(value, 6) if np.isfinite(value) else None
-    if isinstance(value, np.generic):
-        return _plain(value.item())
     return value

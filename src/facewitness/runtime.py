@@ -37,6 +37,12 @@ def cpu_has_bf16() -> bool:
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+def available_devices() -> dict[str, str]:
+    """Devices that networks can run on, with their makers' names."""
+    core = _core()
+    return {name: str(core.get_property(name, "FULL_DEVICE_NAME")).strip() for name in core.available_devices}
+
+
 class InferenceSession:
     """A compiled network.
 
@@ -110,9 +116,7 @@ class InferenceSession:
             Output name to a fresh float32 array.
         """
         result = self._compiled(dict(inputs) if isinstance(inputs, Mapping) else [inputs])
-        return {
-            name: np.array(result[i], dtype=np.float32, copy=True) for i, name in enumerate(self.output_names)
-        }
+        return {name: np.array(result[i], dtype=np.float32, copy=True) for i, name in enumerate(self.output_names)}
 
 
 def _port_name(port: Any, index: int) -> str:

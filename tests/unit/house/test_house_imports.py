@@ -9,7 +9,7 @@ import pytest
 
 from unit.house.house_paths import PACKAGE, modules
 
-ROOT_MODULES = {"errors", "records", "registry", "config", "runtime", "weights", "selftest"}
+ROOT_MODULES = {"errors", "records", "registry", "config", "runtime", "weights", "selftest", "jpeg"}
 ALLOWED: dict[str, set[str]] = {
     "media": set(),
     "faces": {"media"},
@@ -21,7 +21,8 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"media", "faces", "pseudofakes", "networks", "language", "detectors", "datasets"},
     "evaluation": {"media", "faces", "pseudofakes", "networks", "language", "detectors", "datasets", "pipeline"},
     "verdicts": set(),
-    "pipeline": {"media", "faces", "detectors", "language", "verdicts"},
+    "findings": {"faces", "detectors", "language", "verdicts"},
+    "pipeline": {"media", "faces", "detectors", "language", "verdicts", "findings"},
     "reports": set(),
 }
 CLI = {"cli", "__main__"}

@@ -1,0 +1,109 @@
+"""``facewitness analyze``: files in, verdicts out as they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from facewitness.pipeline import Analyzer
+
+
+class PrecisionChoice(StrEnum):
+    """Arithmetic of the networks."""
+
+    AUTO = "auto"
+    F32 = "f32"
+    BF16 = "bf16"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for.
+
+    Attributes:
+        files: Files to analyse, in order.
+        as_json: Print one JSON object per line instead of text.
+        html: Where the HTML report goes.
+        overlay: Folder for pictures with the findings drawn in.
+        output: JSON Lines file that gets every report.
+        resume: Keep what ``output`` holds and skip the files it has.
+    """
+
+    files: list[Path]
+    as_json: bool = False
+    html: Path | None = None
+    overlay: Path | None = None
+    output: Path | None = None
+    resume: bool = False
+
+
+def analyze(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...", help="Pictures, videos, folders (recursive) or quoted globs.", show_default=False
+        ),
+    ],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines: one object per file.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one self-contained HTML report.")] = None,
+    overlay: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write pictures with heatmap, boxes and region names.")
+    ] = None,
+    detector: Annotated[str, typer.Option(metavar="NAME", help="See: facewitness list.")] = "laa_net_lite",
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights instead of the packaged ones.")] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames sampled evenly from a video.")] = 32,
+    fps: Annotated[float | None, typer.Option(metavar="R", help="Frames per second instead of --frames.")] = None,
+    operating_point: Annotated[
+        str, typer.Option(metavar="POINT", help="fpr=RATE as the weights carry, or threshold=SCORE.")
+    ] = "fpr=0.05",
+    device: Annotated[str, typer.Option(help="auto, CPU, GPU.")] = "auto",
+    precision: Annotated[PrecisionChoice, typer.Option(help="Arithmetic.")] = PrecisionChoice.AUTO,
+    threads: Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")] = 0,
+    explain: Annotated[bool, typer.Option("--explain/--no-explain", help="Stability check and explanation.")] = True,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write JSON Lines here.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="With --output: skip files already in it.")] = False,
+) -> None:
+    """Say REAL, FAKE, UNCERTAIN or NOT_SCORED for each file.
+
+    Results go to standard output as they come, with score, place and
+    reason; progress and messages go to standard error. A file that cannot
+    be read gets NOT_SCORED with its reason, and the next one follows.
+
+    Exit code 0: at least one file was scored, whatever the verdict;
+    1: none was, or an error of ours; 2: wrong usage; 130: interrupted.
+
+    Example: facewitness analyze photo.jpg --html report.html
+
+    Example: facewitness analyze clip.mp4 --frames 64 --overlay pictures
+
+    Example: facewitness analyze folder "more/*.webp" --json
+
+    Example: facewitness analyze folder --output results.jsonl --resume
+    """
+    from facewitness.cli.media_paths import expand
+
+    if resume and output is None:
+        msg = "--resume needs --output FILE, the file to go on with"
+        raise typer.BadParameter(msg)
+    files, fruitless = expand(paths)
+    for text in fruitless:
+        typer.echo(f"facewitness: {text}: no picture or video there", err=True)
+    if not files:
+        raise typer.Exit(1)
+    request = Request(files, as_json, html, overlay, output, resume)
+    from facewitness.cli.analysis_run import run
+    from facewitness.pipeline import AnalyzeOptions, Analyzer
+
+    options = AnalyzeOptions(frames, fps, operating_point, explain=explain, keep_pictures=bool(html or overlay))
+    loaded: Analyzer = Analyzer(
+        detector, weights=weights, device=device, precision=precision.value, threads=threads, options=options
+    )
+    raise typer.Exit(0 if run(loaded, request) else 1)

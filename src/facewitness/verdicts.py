@@ -1,0 +1,189 @@
+"""From frame scores to verdicts: every rule is stated in words beside the function that applies it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from facewitness.errors import ConfigError
+from facewitness.records import FaceTrack, OperatingPoint, Verdict, VerdictLabel
+
+POOLING = (
+    "face: mean of the log-odds of its scored frames, log-odds held within +-8; "
+    "file: highest face score among faces seen in at least 10 % of the scored frames (and in 3), "
+    "or, where no face reaches that, the face seen most often"
+)
+"""The pooling rule, as reports state it."""
+
+MISSING_FACES = "frames without a face, and faces smaller than the stated minimum, are left out of every mean"
+"""What happens to frames without a face, as reports state it."""
+
+_LOG_ODDS_BOUND = 8.0
+_MIN_SHARE = 0.1
+_MIN_FRAMES = 3
+_SMALL_FACE_PX = 80.0
+_LOW_PRESENCE = 0.7
+
+
+def pool_scores(scores: Sequence[float]) -> float:
+    """Pool the frame scores of one face: the mean of their log-odds, as a score again.
+
+    Args:
+        scores: P(fake) per frame in [0, 1], at least one.
+
+    Returns:
+        P(fake) in [0, 1]; a single score comes back unchanged.
+
+    Raises:
+        ValueError: If there are no scores or one is not a number in [0, 1].
+
+    Example:
+        >>> round(pool_scores([0.2, 0.8]), 6)
+        0.5
+    """
+    if not scores or not all(0.0 <= s <= 1.0 for s in scores):
+        msg = f"expected at least one score in [0, 1], got {list(scores)[:5]}"
+        raise ValueError(msg)
+    if len(scores) == 1:
+        return float(scores[0])
+    mean = sum(_log_odds(s) for s in scores) / len(scores)
+    return 1.0 / (1.0 + math.exp(-mean))
+
+
+def shift_score(score: float, before: Sequence[float], after: Sequence[float]) -> float:
+    """Move a pooled score by the mean change of log-odds that a few of its frames showed.
+
+    Args:
+        score: Pooled P(fake).
+        before: P(fake) of some of its frames.
+        after: P(fake) of the same frames after a change to the picture.
+
+    Returns:
+        P(fake) in [0, 1]; for a single frame pooled alone this is just ``after``.
+
+    Raises:
+        ValueError: If ``before`` and ``after`` differ in length or are empty.
+    """
+    if not before or len(before) != len(after):
+        msg = f"expected as many scores after as before, at least one; got {len(before)} and {len(after)}"
+        raise ValueError(msg)
+    if len(before) == 1 and score == before[0]:
+        return float(after[0])
+    change = sum(_log_odds(a) - _log_odds(b) for b, a in zip(before, after, strict=True)) / len(before)
+    return 1.0 / (1.0 + math.exp(-(_log_odds(score) + change)))
+
+
+def _log_odds(score: float) -> float:
+    if score <= 0.0 or score >= 1.0:
+        return math.copysign(_LOG_ODDS_BOUND, score - 0.5)
+    return max(-_LOG_ODDS_BOUND, min(_LOG_ODDS_BOUND, math.log(score / (1.0 - score))))
+
+
+def choose_operating_point(wanted: str, known: Mapping[str, OperatingPoint]) -> OperatingPoint | None:
+    """Find the operating point that a caller asked for.
+
+    Args:
+        wanted: ``fpr=0.01``: one of the points that the weights carry; ``threshold=0.7``: the caller's own
+            line, for which no false-positive rate is known.
+        known: The points of the weights, by name.
+
+    Returns:
+        The point; None when the weights carry none, so that no verdict can be backed by a measurement.
+
+    Raises:
+        ConfigError: If ``wanted`` is of neither form, or the weights carry points but not that one.
+    """
+    name, _, text = wanted.partition("=")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if name not in ("fpr", "threshold") or not 0.0 < value < 1.0:
+        msg = f"operating point must be fpr=RATE or threshold=SCORE with a number between 0 and 1, got {wanted!r}"
+        raise ConfigError(msg)
+    if name == "threshold":
+        return OperatingPoint(value, math.nan, "not measured: threshold given by the caller", value)
+    for known_name, point in known.items():
+        if known_name.startswith("fpr=") and math.isclose(float(known_name[4:]), value):
+            return point
+    if known:
+        msg = f"these weights have no operating point {wanted!r}; they have {', '.join(sorted(known))}"
+        raise ConfigError(msg)
+    return None
+
+
+def judge(score: float, point: OperatingPoint | None) -> Verdict:
+    """Turn a score into a verdict.
+
+    At or above ``threshold`` FAKE, below ``lower_threshold`` REAL, between the two UNCERTAIN.
+
+    Args:
+        score: P(fake) in [0, 1].
+        point: The lines; None gives UNCERTAIN, for nothing backs a line.
+    """
+    if point is None:
+        reason = f"score {score:.2f}, but these weights carry no measured operating point; give threshold=SCORE"
+        return Verdict(VerdictLabel.UNCERTAIN, score, reason)
+    if score >= point.threshold:
+        reason = f"score {score:.2f} is at or above {point.threshold:.2f}{_rate(point)}"
+        return Verdict(VerdictLabel.FAKE, score, reason, point)
+    if score < point.lower_threshold:
+        reason = f"score {score:.2f} is below {point.lower_threshold:.2f}: no trace that this detector knows"
+        return Verdict(VerdictLabel.REAL, score, reason, point)
+    reason = (
+        f"score {score:.2f} lies between {point.lower_threshold:.2f} and {point.threshold:.2f}, "
+        "where this detector cannot tell"
+    )
+    return Verdict(VerdictLabel.UNCERTAIN, score, reason, point)
+
+
+def _rate(point: OperatingPoint) -> str:
+    if math.isnan(point.false_positive_rate):
+        return ", the threshold given by the caller"
+    return f", which {point.false_positive_rate * 100:.2g} % of real faces reach ({point.chosen_on})"
+
+
+def judge_file(faces: Sequence[FaceTrack], frames: int) -> Verdict:
+    """Give the file's verdict: that of its highest-scoring well-covered face, as `POOLING` states.
+
+    Args:
+        faces: Every face track with its own verdict.
+        frames: Frames that were looked at.
+    """
+    scored = [face for face in faces if face.verdict.score is not None]
+    if not faces:
+        where = "in the picture" if frames == 1 else f"in any of {frames} sampled frames"
+        return Verdict(VerdictLabel.NOT_SCORED, None, f"no face was found {where}")
+    if not scored:
+        return Verdict(VerdictLabel.NOT_SCORED, None, faces[0].verdict.reason)
+    needed = min(frames, max(_MIN_FRAMES, math.ceil(_MIN_SHARE * frames)))
+    covered = [face for face in scored if _frames_scored(face) >= needed]
+    pool = covered or [max(scored, key=_frames_scored)]
+    decisive = max(pool, key=lambda face: face.verdict.score or 0.0)
+    if len(faces) == 1:
+        return decisive.verdict
+    reason = f"face {decisive.track_id} of {len(faces)} scores highest: {decisive.verdict.reason}"
+    return replace(decisive.verdict, reason=reason)
+
+
+def _frames_scored(face: FaceTrack) -> int:
+    return sum(seen.score is not None for seen in face.observations)
+
+
+def cautions(faces: Sequence[FaceTrack], verdict: Verdict) -> list[str]:
+    """What a reader of this verdict should know about the faces behind it."""
+    found: list[str] = []
+    scored = [face for face in faces if face.verdict.score is not None]
+    if len(scored) < len(faces):
+        found.append(f"{len(faces) - len(scored)} of {len(faces)} faces were too small to be scored")
+    if len(scored) > 1 and verdict.label is VerdictLabel.FAKE:
+        found.append(f"the highest of {len(scored)} faces decides, so false alarms are likelier than for one face")
+    observations = [seen for face in scored for seen in face.observations]
+    if observations:
+        largest = max(float((seen.box[2:] - seen.box[:2]).max()) for seen in observations)
+        if largest < _SMALL_FACE_PX:
+            found.append(f"small faces: the largest is {largest:.0f} pixels across, so little detail is left")
+        if min(seen.presence for seen in observations) < _LOW_PRESENCE:
+            found.append("the landmark model was unsure of a face (turned away, covered or blurred)")
+    return found
