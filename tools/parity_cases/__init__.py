@@ -1,0 +1,1 @@
+"""What the parity program runs for each system."""
