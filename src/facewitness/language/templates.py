@@ -255,7 +255,7 @@ def _caution(case: _Case) -> str:
         )
     if label is VerdictLabel.UNCERTAIN:
         return "Treat this as no answer and look for other evidence"
-    if point is None:
+    if point is None or not isfinite(point.false_positive_rate):  # a threshold of the caller's own has no rate
         return "How often real faces score this high is not known here"
     chance = wording.rate_words(point.false_positive_rate)
     return f"In the comparison set ({point.chosen_on}), {chance} real faces scored at or above this line"

@@ -1,0 +1,194 @@
+"""`facewitness analyze` with synthetic people: what is printed, what is written, how it goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from facewitness import pipeline
+from facewitness.cli.main import main
+from facewitness.cli.media_paths import expand
+from facewitness.detectors import DETECTORS
+from facewitness.registry import Entry
+from unit.pipeline.pipeline_fakes import (
+    FAKE_GREY,
+    REAL_GREY,
+    BrightnessDetector,
+    SquareFinder,
+    save_clip,
+    save_picture,
+    scene,
+)
+
+USE = ["--detector", "brightness"]
+
+
+@pytest.fixture(autouse=True)
+def _squares(monkeypatch):
+    monkeypatch.setattr(pipeline, "FaceFinder", SquareFinder)
+    monkeypatch.setitem(DETECTORS._entries, "brightness", Entry("unit.pipeline.pipeline_fakes:create", "Brightness."))
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    media = tmp_path / "media"
+    (media / "inner").mkdir(parents=True)
+    (media / ".hidden").mkdir()
+    save_picture(media / "fake.png", (40, 50, 120, FAKE_GREY))
+    save_picture(media / "inner" / "real.jpg", (40, 50, 120, REAL_GREY))
+    save_picture(media / ".hidden" / "real.png", (40, 50, 120, REAL_GREY))
+    save_picture(media / "nobody.png")
+    (media / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    (media / "notes.txt").write_text("not media")
+    save_picture(media / "inner" / "no_name.png", (40, 50, 120, FAKE_GREY)).rename(media / "inner" / "picture")
+    return media
+
+
+def lines_of(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def labels(records):
+    return {Path(r["media"]["path"]).name: r["verdict"]["label"] for r in records}
+
+
+def test_paths_folder_glob_and_names(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    found, none = expand([str(folder)])
+    assert [p.relative_to(folder).as_posix() for p in found] == [
+        "broken.jpg", "fake.png", "nobody.png", "inner/picture", "inner/real.jpg",
+    ]  # fmt: skip
+    assert none == []
+    assert [p.name for p in expand(["**/*.jpg"])[0]] == ["broken.jpg", "real.jpg"]
+    assert [p.name for p in expand([str(folder / "*.png"), "fake.png", str(folder / "fake.png")])[0]] == [
+        "fake.png", "nobody.png", "fake.png",
+    ]  # fmt: skip
+    assert expand(["absent.jpg", "*.webp", "notes.txt"]) == ([Path("absent.jpg"), Path("notes.txt")], ["*.webp"])
+    odd = save_picture(folder / "a[1].png")
+    assert expand([str(odd)])[0] == [odd]
+
+
+def test_json_lines_for_a_folder(folder, capsys):
+    assert main(["analyze", str(folder), "--json", *USE]) == 0
+    captured = capsys.readouterr()
+    assert labels(lines_of(captured.out)) == {
+        "broken.jpg": "NOT_SCORED",
+        "fake.png": "FAKE",
+        "nobody.png": "NOT_SCORED",
+        "picture": "FAKE",
+        "real.jpg": "REAL",
+    }
+    assert captured.err == ""
+
+
+def test_text_says_verdict_score_file_and_why(folder, capsys):
+    assert main(["analyze", str(folder / "fake.png"), str(folder / "broken.jpg"), *USE]) == 0
+    shown = capsys.readouterr().out
+    assert "FAKE" in shown
+    assert "0.92" in shown
+    assert "fake.png" in shown
+    assert "Score 0.92 is at or above 0.80, which 5 % of real faces reach" in shown
+    assert "Traces of forgery found in this face" in shown
+    assert "NOT_SCORED" in shown
+    assert "2 files: 1 FAKE, 1 NOT_SCORED" in shown
+
+
+def test_exit_code_is_1_when_nothing_was_scored(folder, capsys):
+    assert main(["analyze", str(folder / "nobody.png"), *USE]) == 1
+    assert main(["analyze", str(folder / "absent.png"), *USE]) == 1
+    assert main(["analyze", str(folder / "*.webp"), *USE]) == 1
+    assert "no picture or video there" in capsys.readouterr().err
+    assert main(["analyze", str(folder / "inner" / "real.jpg"), *USE]) == 0
+
+
+def test_options_reach_the_detector_and_the_protocol(tmp_path, capsys, monkeypatch):
+    made = {}
+
+    def create(**settings):
+        made.update(settings)
+        return BrightnessDetector()
+
+    monkeypatch.setattr("unit.pipeline.pipeline_fakes.create", create)
+    clip = save_clip(tmp_path / "a.mp4", [scene((40, 50, 120, FAKE_GREY))] * 20)
+    weights = tmp_path / "w.onnx"
+    options = ["--frames", "5", "--operating-point", "fpr=0.01", "--no-explain", "--precision", "f32", "--threads", "1"]
+    assert main(["analyze", str(clip), "--json", "--weights", str(weights), "--device", "CPU", *options, *USE]) == 0
+    record = lines_of(capsys.readouterr().out)[0]
+    assert made == {"weights": weights, "device": "CPU", "precision": "f32", "threads": 1}
+    assert (record["protocol"]["frames"], record["protocol"]["sampling"]) == (5, "uniform n=5")
+    assert record["verdict"]["operating_point"]["threshold"] == 0.95
+    assert record["faces"][0]["findings"][0]["explanation"] is None
+
+
+def test_html_and_overlay(folder, tmp_path, capsys):
+    page, drawn = tmp_path / "report.html", tmp_path / "drawn"
+    assert main(["analyze", str(folder), "--html", str(page), "--overlay", str(drawn), *USE]) == 0
+    capsys.readouterr()
+    text = page.read_text(encoding="utf-8")
+    assert "fake.png" in text
+    assert "broken.jpg" in text
+    assert "data:image/" in text
+    names = sorted(path.name for path in drawn.iterdir())
+    assert len(names) == 3
+    assert names[0].startswith("fake-")
+    assert not any(name.endswith(".part") for name in names)
+
+
+def test_output_resumes_by_content(folder, tmp_path, capsys):
+    output = tmp_path / "results.jsonl"
+    assert main(["analyze", str(folder / "fake.png"), "-o", str(output), *USE]) == 0
+    first = output.read_bytes()
+    assert main(["analyze", str(folder), "-o", str(output), "--resume", *USE]) == 0
+    captured = capsys.readouterr()
+    assert "2 of 5 files are in the output already" in captured.err  # 'picture' is fake.png again
+    assert output.read_bytes().startswith(first)
+    assert len(lines_of(output.read_text())) == 4
+    assert main(["analyze", str(folder), "-o", str(output), "--resume", *USE]) == 0
+    assert "5 of 5" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".part")] == []
+
+
+def test_output_survives_an_interruption(folder, tmp_path, capsys, monkeypatch):
+    output = tmp_path / "results.jsonl"
+    output.write_text("the old results\n")
+    count = {"left": 2}
+    inner = pipeline.Analyzer.examine
+
+    def interrupted(self, path):
+        if not count["left"]:
+            raise KeyboardInterrupt
+        count["left"] -= 1
+        return inner(self, path)
+
+    monkeypatch.setattr(pipeline.Analyzer, "examine", interrupted)
+    assert main(["analyze", str(folder), "-o", str(output), *USE]) == 130
+    assert output.read_text() == "the old results\n"
+    count["left"] = 99
+    assert main(["analyze", str(folder), "-o", str(output), "--resume", *USE]) == 0
+    assert "3 of 5 files are in the output already" in capsys.readouterr().err
+    assert len(labels(lines_of(output.read_text()))) == 4
+
+
+def test_other_settings_are_not_taken_for_done(folder, tmp_path, capsys, monkeypatch):
+    output = tmp_path / "results.jsonl"
+    main(["analyze", str(folder / "fake.png"), "-o", str(output), *USE])
+    monkeypatch.setattr(BrightnessDetector, "weights_sha256", "1" * 64)
+    main(["analyze", str(folder / "fake.png"), "-o", str(output), "--resume", *USE])
+    assert "already" not in capsys.readouterr().err
+    assert len(lines_of(output.read_text())) == 2
+
+
+@pytest.mark.parametrize("option", [["--html", "nowhere/r.html"], ["--output", "nowhere/r.jsonl"]])
+def test_outputs_are_checked_before_the_work(folder, tmp_path, monkeypatch, capsys, option):
+    monkeypatch.chdir(tmp_path)
+    assert main(["analyze", str(folder), *option, *USE]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("facewitness: cannot write nowhere")
+    assert captured.out == ""
+
+
+def test_resume_needs_output(folder):
+    assert main(["analyze", str(folder), "--resume", *USE]) == 2

@@ -1,0 +1,131 @@
+"""The rules from frame scores to verdicts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from facewitness.errors import ConfigError
+from facewitness.records import FaceObservation, FaceTrack, OperatingPoint, Verdict, VerdictLabel
+from facewitness.verdicts import cautions, choose_operating_point, judge, judge_file, pool_scores, shift_score
+
+POINT = OperatingPoint(0.8, 0.05, "validation faces", 0.3)
+
+
+def face(track_id, scores, *, side=200.0, presence=0.99, score=None):
+    """A track whose frames scored as given (None: not scored)."""
+    box = np.array([0, 0, side, side], np.float32)
+    seen = tuple(
+        FaceObservation(i, i / 10, box, np.zeros((68, 2), np.float32), presence, s) for i, s in enumerate(scores)
+    )
+    kept = [s for s in scores if s is not None]
+    if not kept:
+        return FaceTrack(track_id, seen, (), Verdict(VerdictLabel.NOT_SCORED, None, "too small"))
+    return FaceTrack(track_id, seen, (), judge(pool_scores(kept) if score is None else score, POINT))
+
+
+def test_pooling_is_the_mean_of_log_odds():
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(0.01, 0.99, 20)
+    odds = np.log(scores / (1 - scores))
+    assert pool_scores(scores.tolist()) == pytest.approx(1 / (1 + np.exp(-odds.mean())), abs=1e-12)
+
+
+def test_pooling_one_score_and_the_ends():
+    assert pool_scores([0.123456789]) == 0.123456789
+    assert pool_scores([0.0, 1.0]) == pytest.approx(0.5)
+    assert 0.999 < pool_scores([1.0, 1.0]) < 1.0
+    for bad in ([], [float("nan")], [1.2]):
+        with pytest.raises(ValueError, match=r"at least one score in \[0, 1\]"):
+            pool_scores(bad)
+
+
+def test_pooling_keeps_order_and_one_outlier_does_not_decide():
+    assert pool_scores([0.1] * 9 + [1.0]) < 0.5 < pool_scores([0.9] * 9 + [0.0])
+    assert pool_scores([0.2, 0.4, 0.7]) == pytest.approx(pool_scores([0.7, 0.2, 0.4]))
+
+
+def test_shift_moves_by_the_mean_change():
+    assert shift_score(0.7, [0.7], [0.2]) == 0.2
+    assert shift_score(0.6, [0.5, 0.9], [0.5, 0.9]) == pytest.approx(0.6)
+    assert shift_score(0.6, [0.5, 0.9], [0.3, 0.8]) < 0.6
+    with pytest.raises(ValueError, match="got 1 and 2"):
+        shift_score(0.5, [0.5], [0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("score", "label"),
+    [
+        (0.8, VerdictLabel.FAKE),
+        (0.7999, VerdictLabel.UNCERTAIN),
+        (0.3, VerdictLabel.UNCERTAIN),
+        (0.2999, VerdictLabel.REAL),
+    ],
+)
+def test_labels_at_the_lines(score, label):
+    verdict = judge(score, POINT)
+    assert (verdict.label, verdict.score, verdict.operating_point) == (label, score, POINT)
+
+
+def test_reasons_say_the_line_and_its_rate():
+    assert judge(0.9, POINT).reason == (
+        "score 0.90 is at or above 0.80, which 5 % of real faces reach (validation faces)"
+    )
+    assert "no trace that this detector knows" in judge(0.1, POINT).reason
+    assert "between 0.30 and 0.80" in judge(0.5, POINT).reason
+
+
+def test_without_an_operating_point_nothing_is_claimed():
+    verdict = judge(0.99, None)
+    assert verdict.label is VerdictLabel.UNCERTAIN
+    assert "no measured operating point" in verdict.reason
+
+
+def test_operating_points_by_name():
+    known = {"fpr=0.05": POINT}
+    assert choose_operating_point("fpr=0.05", known) is POINT
+    assert choose_operating_point("fpr=0.050", known) is POINT
+    assert choose_operating_point("fpr=0.01", {}) is None
+    own = choose_operating_point("threshold=0.7", known)
+    assert (own.threshold, own.lower_threshold, math.isnan(own.false_positive_rate)) == (0.7, 0.7, True)
+    assert judge(0.7, own).reason.endswith("the threshold given by the caller")
+    with pytest.raises(ConfigError, match=r"no operating point 'fpr=0.02'; they have fpr=0.05"):
+        choose_operating_point("fpr=0.02", known)
+    for bad in ("0.05", "fpr", "fpr=", "fpr=2", "tpr=0.5", "fpr=nan"):
+        with pytest.raises(ConfigError, match="operating point must be"):
+            choose_operating_point(bad, known)
+
+
+def test_file_takes_the_highest_well_covered_face():
+    verdict = judge_file([face(1, [0.1] * 30), face(2, [0.9] * 20)], 30)
+    assert verdict.label is VerdictLabel.FAKE
+    assert verdict.reason.startswith("face 2 of 2 scores highest: score 0.90")
+
+
+def test_a_face_of_two_frames_does_not_decide_a_clip():
+    fleeting = face(2, [0.99, 0.99])
+    assert judge_file([face(1, [0.1] * 30), fleeting], 30).label is VerdictLabel.REAL
+    assert judge_file([fleeting], 30).label is VerdictLabel.FAKE  # nobody else is there
+    assert judge_file([fleeting, face(3, [0.1])], 30).label is VerdictLabel.FAKE  # seen more often
+
+
+def test_a_picture_needs_one_frame_only():
+    assert judge_file([face(1, [0.1]), face(2, [0.95])], 1).label is VerdictLabel.FAKE
+
+
+def test_not_scored_has_its_reason():
+    assert judge_file([], 1).reason == "no face was found in the picture"
+    assert judge_file([], 32).reason == "no face was found in any of 32 sampled frames"
+    assert judge_file([face(1, [None])], 1).reason == "too small"
+    assert judge_file([face(1, [None])], 1).label is VerdictLabel.NOT_SCORED
+
+
+def test_cautions():
+    fake = judge(0.9, POINT)
+    assert cautions([face(1, [0.1])], judge(0.1, POINT)) == []
+    assert "the largest is 50 pixels" in cautions([face(1, [0.1], side=50.0)], judge(0.1, POINT))[0]
+    assert "unsure of a face" in cautions([face(1, [0.1], presence=0.55)], judge(0.1, POINT))[0]
+    assert "the highest of 2 faces decides" in cautions([face(1, [0.1]), face(2, [0.9])], fake)[0]
+    assert cautions([face(1, [0.9]), face(2, [None])], fake) == ["1 of 2 faces were too small to be scored"]
