@@ -72,7 +72,7 @@ def uint8_image(seed: int, h: int, w: int) -> NDArray[np.uint8]:
     picture = grid[y0][:, x0] * (1 - fy) * (1 - fx) + grid[y0 + 1][:, x0] * fy * (1 - fx)
     picture = picture + grid[y0][:, x0 + 1] * (1 - fy) * fx + grid[y0 + 1][:, x0 + 1] * fy * fx
     picture = picture + rng.integers(-8, 9, (h, w, 1))
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(picture), 0, 255), dtype=np.uint8)
 
 
 def _mean_face() -> NDArray[np.float64]:

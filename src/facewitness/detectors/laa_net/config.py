@@ -134,6 +134,56 @@ class LaaNetConfig:
         return replace(self, mode="corrected", nominal_size=None)
 
 
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights and constants.
+
+    Attributes:
+        heatmap_weight: Of the heatmap loss (SBI 100, BI 10).
+        consistency_weight: Of the self-consistency loss.
+        score_weight: Of the cross entropy.
+        offset_weight: Of the L1 loss on the offset maps; 0 in every published configuration.
+        agreement_weight: Of `heatmap_agreement_loss`; 0 in every published configuration.
+        smoothing: Share of the heatmap loss at vulnerable points that ``point_factor`` scales.
+        point_factor: That factor.
+        mode: ``official`` leaves the heatmap loss undivided when a batch has no vulnerable point (it is then
+            4 to 5 orders of magnitude larger); ``corrected`` divides by at least
+            the number of images.
+        consistency_of_reals: ``zeros`` takes the target as it comes (all zeros for a real face in the authors'
+            code, so real embeddings are pushed apart); ``ones`` asks a real face to agree with itself
+            everywhere; ``skip`` leaves reals out.
+
+    Raises:
+        ConfigError: On a negative weight or an unknown choice.
+    """
+
+    heatmap_weight: float = 100.0
+    consistency_weight: float = 100.0
+    score_weight: float = 1.0
+    offset_weight: float = 0.0
+    agreement_weight: float = 0.0
+    smoothing: float = 0.35
+    point_factor: float = 0.2
+    mode: Mode = "official"
+    consistency_of_reals: str = "zeros"
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name in ("heatmap_weight", "consistency_weight", "score_weight", "offset_weight", "agreement_weight"):
+            if getattr(self, name) < 0:
+                msg = f"{name} must be at least 0, got {getattr(self, name)}"
+                raise ConfigError(msg)
+        if self.mode not in ("official", "corrected"):
+            msg = f"mode must be official or corrected, got {self.mode!r}"
+            raise ConfigError(msg)
+        if self.consistency_of_reals not in ("zeros", "ones", "skip"):
+            msg = f"consistency_of_reals must be zeros, ones or skip, got {self.consistency_of_reals!r}"
+            raise ConfigError(msg)
+
+
+CORRECTED_LOSSES = LossConfig(mode="corrected", consistency_of_reals="ones")
+
+
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         msg = f"{name} must be one of {', '.join(choices)}, got {value!r}"

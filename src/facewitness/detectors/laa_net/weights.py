@@ -313,6 +313,19 @@ def _infer_hrnet(keys: Mapping[str, Any]) -> LaaNetConfig:
     )
 
 
+def official_module(name: str, config: LaaNetConfig) -> str:
+    """Our name of a module of the authors' network (``deconv_1`` is ``decoder.deconv_1``).
+
+    Raises:
+        CheckpointError: If such a network has no such module.
+    """
+    ours = _rename(f"{name}.", _RULES[config.backbone], {})
+    if ours is None:
+        msg = f"no {config.backbone} LAA-Net has a module {name!r}"
+        raise CheckpointError(msg)
+    return ours.removesuffix(".")
+
+
 def _unwrap(state: Mapping[str, Any]) -> tuple[Mapping[str, Any], int | None]:
     if "state_dict" not in state:
         return state, None
