@@ -106,7 +106,8 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
             packet = next(packets, None)
         except DECODER_ERRORS:
             packet = None
-        if packet is None or packet.size == 0:
+        if packet is None:
             break
-        yield packet
+        if packet.size:  # an empty one would drain the decoder: a repeated frame in AVI, or the end
+            yield packet
     yield None

@@ -70,17 +70,19 @@ def read_timeline(
         LimitExceededError: If there are too many frames, they last too long, or reading them takes too long.
     """
     stamps = array("q")
+    offsets: set[int] = set()
     first: VideoFrame | None = None
     last_duration = 0
     notes: list[str] = []
     try:
         for packet in container.demux(stream):
             clock.check()
-            if first is None:
-                first = _try_decode(packet)
+            if first is None and packet.size:
+                first = _try_decode(stream, packet)
             if packet.size == 0 or packet.is_discard:
                 continue
             stamps.append(_NO_TIME if packet.pts is None else packet.pts)
+            offsets.add(stamps[-1] - (packet.dts or 0))
             last_duration = packet.duration or last_duration
             limits.check_frames(path, len(stamps))
     except LimitExceededError:
@@ -88,14 +90,17 @@ def read_timeline(
     except DECODER_ERRORS:
         notes.append("the container is damaged part of the way through; what lies behind that is not read")
     clock.check()
+    if stream.codec_context.has_b_frames and len(offsets) == 1:
+        stamps = array("q", [_NO_TIME]) * len(stamps)  # display order differs, yet the stamps do not know: AVI
+    first = first or _try_decode(stream, None)
     times, end, first_pts = _place(np.array(stamps, dtype=np.int64), last_duration, stream, notes)
     limits.check_duration(path, end)
     return Timeline(times, end, first_pts, float(stream.time_base or 1), first, tuple(notes))
 
 
-def _try_decode(packet: Packet[VideoStream]) -> VideoFrame | None:
+def _try_decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> VideoFrame | None:
     try:
-        return next(iter(packet.decode()), None)
+        return next(iter(stream.codec_context.decode(packet)), None)
     except DECODER_ERRORS:
         return None  # counted when the frames are read
 

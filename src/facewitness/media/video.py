@@ -324,7 +324,9 @@ def _declared_s(container: InputContainer, stream: VideoStream) -> float:
 
 
 def _no_picture(path: Path | str, container: InputContainer) -> str:
+    if not len(container.streams):
+        return f"{path}: its index is missing or cut off, so that no stream is found; download or copy it again"
     cover = " (its cover art does not count)" if len(container.streams.video) else ""
     if sound_stream(container) is not None:
         return f"{path}: has sound but no moving picture{cover}; give a video, or read its sound with read_audio"
-    return f"{path}: has no moving picture that can be decoded{cover}; give a video"
+    return f"{path}: has no moving picture that can be decoded{cover}; give a video, or get it again if it is one"
