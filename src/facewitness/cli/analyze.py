@@ -42,34 +42,45 @@ class Request:
     resume: bool = False
 
 
+_Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH...", help="Pictures, videos, folders (recursive) or quoted globs.", show_default=False
+    ),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines: one object per file.")]
+_Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write one self-contained HTML report.")]
+_Overlay = Annotated[Path | None, typer.Option(metavar="DIR", help="Write pictures with the findings drawn in.")]
+_Detector = Annotated[str, typer.Option(metavar="NAME", help="See: facewitness list.")]
+_Weights = Annotated[Path | None, typer.Option(metavar="FILE", help="Weights instead of the packaged ones.")]
+_Frames = Annotated[int, typer.Option(min=1, help="Frames sampled evenly from a video.")]
+_Fps = Annotated[float | None, typer.Option(metavar="R", help="Frames per second instead of --frames.")]
+_Point = Annotated[str, typer.Option(metavar="POINT", help="fpr=RATE as the weights carry, or threshold=SCORE.")]
+_Device = Annotated[str, typer.Option(help="auto, CPU, GPU.")]
+_Precision = Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the networks.")]
+_Threads = Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")]
+_Explain = Annotated[bool, typer.Option("--explain/--no-explain", help="Stability check and explanation.")]
+_Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write JSON Lines here.")]
+_Resume = Annotated[bool, typer.Option("--resume", help="With --output: skip files already in it.")]
+
+
 def analyze(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH...", help="Pictures, videos, folders (recursive) or quoted globs.", show_default=False
-        ),
-    ],
+    paths: _Paths,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines: one object per file.")] = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one self-contained HTML report.")] = None,
-    overlay: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write pictures with heatmap, boxes and region names.")
-    ] = None,
-    detector: Annotated[str, typer.Option(metavar="NAME", help="See: facewitness list.")] = "laa_net_lite",
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights instead of the packaged ones.")] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames sampled evenly from a video.")] = 32,
-    fps: Annotated[float | None, typer.Option(metavar="R", help="Frames per second instead of --frames.")] = None,
-    operating_point: Annotated[
-        str, typer.Option(metavar="POINT", help="fpr=RATE as the weights carry, or threshold=SCORE.")
-    ] = "fpr=0.05",
-    device: Annotated[str, typer.Option(help="auto, CPU, GPU.")] = "auto",
-    precision: Annotated[PrecisionChoice, typer.Option(help="Arithmetic.")] = PrecisionChoice.AUTO,
-    threads: Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")] = 0,
-    explain: Annotated[bool, typer.Option("--explain/--no-explain", help="Stability check and explanation.")] = True,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write JSON Lines here.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="With --output: skip files already in it.")] = False,
+    as_json: _Json = False,
+    html: _Html = None,
+    overlay: _Overlay = None,
+    detector: _Detector = "laa_net_lite",
+    weights: _Weights = None,
+    frames: _Frames = 32,
+    fps: _Fps = None,
+    operating_point: _Point = "fpr=0.05",
+    device: _Device = "auto",
+    precision: _Precision = PrecisionChoice.AUTO,
+    threads: _Threads = 0,
+    explain: _Explain = True,
+    output: _Output = None,
+    resume: _Resume = False,
 ) -> None:
     """Say REAL, FAKE, UNCERTAIN or NOT_SCORED for each file.
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-HEAVY = {"torch", "torchvision", "cv2", "openvino", "av", "PIL", "numpy", "jinja2", "pydantic", "huggingface_hub"}
+HEAVY = {"torch", "torchvision", "cv2", "openvino", "av", "PIL", "numpy", "jinja2", "safetensors"}
 REPORT = "import sys, json; json.dump(sorted(m for m in sys.modules if '.' not in m), sys.stderr)"
 
 
