@@ -14,6 +14,11 @@ from facewitness.errors import ConfigError
 
 Mode = Literal["official", "corrected"]
 
+OFFICIAL_SOURCE = (
+    "the authors publish their checkpoints through the Dropbox link in the README of the LAA-Net repository; "
+    "download PoseEfficientNet_..._model_best.pth and give its path with --weights"
+)
+
 EFFICIENTNET_COEFFICIENTS: dict[str, tuple[float, float, int]] = {
     "b0": (1.0, 1.0, 224),
     "b1": (1.0, 1.1, 240),

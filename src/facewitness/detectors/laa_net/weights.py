@@ -19,17 +19,13 @@ import torch
 from torch import Tensor
 
 from facewitness.config import from_mapping
-from facewitness.detectors.laa_net.config import EFFICIENTNET_COEFFICIENTS, HRNetStageConfig, LaaNetConfig
+from facewitness.detectors.laa_net.config import OFFICIAL_SOURCE, HRNetStageConfig, LaaNetConfig
 from facewitness.detectors.laa_net.model import LaaNet
+from facewitness.detectors.laa_net.recognition import infer_config, some
 from facewitness.errors import CheckpointError, WeightsError
 
-OFFICIAL_SOURCE = (
-    "the authors publish their checkpoints through the Dropbox link in the README of the LAA-Net repository; "
-    "download PoseEfficientNet_..._model_best.pth and give its path as weights"
-)
 _METADATA_KEY = "laa_net_config"
 _COUNTER = "num_batches_tracked"
-_SHOWN = 8
 
 _HEADS = (
     (r"^hm\.", "heads.heatmap."),
@@ -135,7 +131,7 @@ def from_official(state: Mapping[str, Any], config: LaaNetConfig | None = None) 
         ours[name] = tensor
         renamed[key] = name
     if unknown:
-        msg = f"checkpoint keys that no {config.backbone} LAA-Net has: {_some(unknown)}"
+        msg = f"checkpoint keys that no {config.backbone} LAA-Net has: {some(unknown)}"
         raise CheckpointError(msg)
     return ours, KeyReport(renamed, tuple(cast), tuple(duplicates), had_prefix, epoch)
 
@@ -159,7 +155,7 @@ def load_state(model: LaaNet, state: Mapping[str, Tensor]) -> LaaNet:
     if missing or extra or shapes:
         msg = (
             f"checkpoint does not fit {model.config.backbone} LAA-Net ({model.config.decoder}): "
-            f"missing {_some(missing)}, left over {_some(extra)}, shapes {_some(shapes)}; "
+            f"missing {some(missing)}, left over {some(extra)}, shapes {some(shapes)}; "
             "check that the config is the one it was trained with"
         )
         raise CheckpointError(msg)
@@ -220,97 +216,6 @@ def load_model(path: Path) -> LaaNet:
             config = _config_from_json(metadata[_METADATA_KEY])
             return load_state(LaaNet(config), _read(path)).eval()
     return load_official_checkpoint(path)[0]
-
-
-def infer_config(state: Mapping[str, Any]) -> LaaNetConfig:
-    """Guess the network from the keys and shapes of the authors' state dictionary.
-
-    Raises:
-        CheckpointError: If the keys are of none of the known networks.
-    """
-    keys = {k.removeprefix("module."): v for k, v in state.items()}
-    heads: dict[str, Any] = {
-        "heatmap_channels": _length(keys, "hm.3.bias", 1),
-        "consistency_channels": _length(keys, "cstency.3.bias", 0),
-        "offset_channels": _length(keys, "offset.3.bias", 0),
-        "with_score": any(k.startswith("cls.") for k in keys),
-        "head_width": _length(keys, "hm.1.weight", 0),
-    }
-    if "_conv_stem.weight" in keys:
-        return _infer_efficientnet(keys, heads)
-    if "conv3.pointwise.weight" in keys:
-        return LaaNetConfig(backbone="xception", decoder="plain", dropout=0.5, **heads)
-    if "final_layer.weight" in keys:
-        return _infer_hrnet(keys)
-    if "layer4.0.conv1.weight" in keys:
-        layers = tuple(len({k.split(".")[1] for k in keys if k.startswith(f"layer{i}.")}) for i in range(1, 5))
-        return LaaNetConfig(
-            backbone="resnet",
-            dropout=0.5,
-            decoder="e_fpn" if "pw_block_1.0.weight" in keys else "plain",
-            use_c2="pw_block_3.0.weight" in keys,
-            score_from_pooled_map="cls.10.weight" in keys,
-            resnet_layers=layers,
-            resnet_block="Bottleneck" if "layer1.0.conv3.weight" in keys else "BasicBlock",
-            image_size=256,
-            **heads,
-        )
-    msg = f"checkpoint is of no known LAA-Net; its first keys are {_some(list(keys))}"
-    raise CheckpointError(msg)
-
-
-def _infer_efficientnet(keys: Mapping[str, Any], heads: Mapping[str, Any]) -> LaaNetConfig:
-    from facewitness.networks.efficientnet import block_specs
-
-    blocks = len({k.split(".")[1] for k in keys if k.startswith("_blocks.")})
-    top = int(keys["_conv_head.weight"].shape[1])
-    for found in EFFICIENTNET_COEFFICIENTS.values():
-        width, depth, nominal_size = found
-        stages = block_specs(width, depth)
-        if sum(len(s) for s in stages) == blocks and stages[-1][-1].out_channels == top:
-            break
-    else:
-        msg = f"checkpoint has an EfficientNet with {blocks} blocks ending in {top} channels; B0 to B7 are known"
-        raise CheckpointError(msg)
-    c3, c4 = (stages[i][-1].out_channels for i in (2, 4))
-    with_pyramid = "deconv_1.0.0.weight" in keys
-    return LaaNetConfig(
-        width=width,
-        depth=depth,
-        nominal_size=nominal_size,
-        decoder="e_fpn" if with_pyramid else "plain",
-        use_c2="conv_c2.0.weight" in keys,
-        use_c4=not with_pyramid or int(keys["deconv_3.0.0.weight"].shape[1]) == 2 * c4,
-        use_c3=not with_pyramid or int(keys["deconv_4.1.weight"].shape[0]) == 2 * c3,
-        with_channel_gates=any(k.startswith("se_layer") for k in keys),
-        **heads,
-    )
-
-
-def _infer_hrnet(keys: Mapping[str, Any]) -> LaaNetConfig:
-    stages = []
-    for stage in (2, 3, 4):
-        prefix = f"stage{stage}."
-        own = [k.split(".") for k in keys if k.startswith(prefix) and ".branches." in k]
-        modules = len({p[1] for p in own})
-        branches = sorted({int(p[3]) for p in own})
-        blocks = tuple(len({p[4] for p in own if int(p[3]) == b}) for b in branches)
-        bottleneck = f"{prefix}0.branches.0.0.conv3.weight" in keys
-        channels = tuple(int(keys[f"{prefix}0.branches.{b}.0.conv1.weight"].shape[0]) for b in branches)
-        stages.append(HRNetStageConfig(modules, blocks, channels, "Bottleneck" if bottleneck else "BasicBlock"))
-    cells = int(keys["final_layer_cls.3.weight"].shape[1]) if "final_layer_cls.3.weight" in keys else 576
-    pool = round(cells**0.5)
-    return LaaNetConfig(
-        backbone="hrnet",
-        dropout=0.0,
-        decoder="plain",
-        consistency_channels=0,
-        with_score="final_layer_cls.3.weight" in keys,
-        heatmap_channels=int(keys["final_layer.weight"].shape[0]),
-        hrnet_stages=tuple(stages),
-        heatmap_pool=pool,
-        image_size=pool * 16,
-    )
 
 
 def official_module(name: str, config: LaaNetConfig) -> str:
@@ -385,12 +290,3 @@ def _config_from_json(text: str) -> LaaNetConfig:
         HRNetStageConfig(s["modules"], tuple(s["blocks"]), tuple(s["channels"]), s["block"]) for s in stages
     )
     return from_mapping(LaaNetConfig, values, where="checkpoint config")
-
-
-def _length(keys: Mapping[str, Any], name: str, default: int) -> int:
-    return int(keys[name].shape[0]) if name in keys else default
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return f"[{shown}]" if len(names) <= _SHOWN else f"[{shown}, ... {len(names) - _SHOWN} more]"
