@@ -19,7 +19,7 @@ help:  ## Show this list
 
 demo: $(DEMO)/installed  ## Analyse examples/ with the embedded detector and write demo-report/report.html
 	@mkdir -p demo-report
-	$(DEMO)/bin/facewitness analyze examples --html demo-report/report.html
+	$(DEMO)/bin/facewitness analyze 'examples/*.jpg' 'examples/*.mp4' --html demo-report/report.html
 	@echo "The report with pictures: demo-report/report.html"
 
 test: lint type test-only  ## Everything that CI runs: style, types, whole test suite

@@ -57,7 +57,7 @@ def self_test_crop(seed: int, size: int) -> NDArray[np.uint8]:
     at = np.linspace(0, _COARSE - 1, size)
     weights = np.clip(1.0 - np.abs(at[:, None] - np.arange(_COARSE)[None, :]), 0.0, 1.0)
     smooth = np.einsum("yi,ijc,xj->yxc", weights, coarse, weights)
-    noisy = smooth + rng.normal(0.0, _NOISE_LEVEL, smooth.shape)
+    noisy: NDArray[np.float64] = smooth + rng.normal(0.0, _NOISE_LEVEL, smooth.shape)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
