@@ -6,6 +6,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from facewitness.errors import ConfigError
+from facewitness.training.sam import Sam
 
 
 def boosted_linear_decay(epoch: int, *, epochs: int, start_decay: int | None = None, booster: float = 4.0) -> float:
@@ -39,5 +40,9 @@ def boosted_linear_decay(epoch: int, *, epochs: int, start_decay: int | None = N
 
 
 def boosted_linear_scheduler(optimizer: Optimizer, *, epochs: int, booster: float = 4.0) -> LambdaLR:
-    """`boosted_linear_decay` as a scheduler; step it once per epoch."""
-    return LambdaLR(optimizer, lambda epoch: boosted_linear_decay(epoch, epochs=epochs, booster=booster))
+    """`boosted_linear_decay` as a scheduler; step it once per epoch.
+
+    On a `Sam` it drives the inner optimiser, whose ``step`` is the one that is always called.
+    """
+    driven = optimizer.inner if isinstance(optimizer, Sam) else optimizer
+    return LambdaLR(driven, lambda epoch: boosted_linear_decay(epoch, epochs=epochs, booster=booster))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,7 @@ def export_onnx(model: LaaNet, path: Path, size: int | None = None, outputs: Seq
         msg = f"outputs must be among {there}, got {list(outputs)}"
         raise ConfigError(msg)
     was_training = model.training
-    temporary = path.with_suffix(path.suffix + ".part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     example = torch.zeros(2, 3, side, side)
     try:
         with warnings.catch_warnings(), torch.no_grad():
