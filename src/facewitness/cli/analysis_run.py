@@ -159,7 +159,9 @@ def run(analyzer: Analyzer, request: Request) -> bool:
             result = next(analyzer.examine_many([path]))
             work.take(result)
             if request.as_json:
-                sys.stdout.write(result.report.to_json() + "\n")
+                # undecodable bytes of a file name are lone surrogates, which no stream takes
+                line = result.report.to_json().encode("utf-8", "replace").decode("utf-8")
+                sys.stdout.write(line + "\n")
                 sys.stdout.flush()
             else:
                 print_report(result.report, console)

@@ -80,7 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except FacewitnessError as error:
-        sys.stderr.write(f"{_PROGRAM}: {' '.join(str(error).split())}\n")
+        words = " ".join(str(error).split())
+        shown = "".join(letter for letter in words if letter.isprintable())  # file names may hold escape sequences
+        sys.stderr.write(f"{_PROGRAM}: {shown}\n")
         return 1
     except KeyboardInterrupt:
         return 130

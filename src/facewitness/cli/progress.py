@@ -11,6 +11,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from facewitness.cli.report_text import printable
+
 _PLAIN_EVERY_S = 15.0
 
 
@@ -55,7 +57,7 @@ class FileProgress:
     def start(self, path: Path) -> None:
         """Say which file is next."""
         if self._bar is not None:
-            self._bar.update(self._task, description=path.name[-40:].replace("[", "\\["))
+            self._bar.update(self._task, description=printable(path.name[-40:]).replace("[", "\\["))
 
     def advance(self) -> None:
         """One file is done."""

@@ -19,6 +19,16 @@ _STYLES = {
 _INDENT = 4
 
 
+def printable(text: str) -> str:
+    r"""One line that a terminal only shows: a file's name may hold escape sequences or bytes of no known encoding.
+
+    Example:
+        >>> printable("a\x1b[2Jb.jpg")
+        'a?[2Jb.jpg'
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
 def print_report(report: Report, console: Console) -> None:
     """Print file, verdict, score, why, and what to beware of."""
     console.print(_headline(report.verdict, report.media.path))
@@ -36,19 +46,19 @@ def _headline(verdict: Verdict, name: str) -> Text:
     line = Text()
     line.append(f" {verdict.label.value} ", style=_STYLES[verdict.label])
     line.append(f" {verdict.score:.2f}  " if verdict.score is not None else "  ")
-    line.append(name, style="bold")
+    line.append(printable(name), style="bold")
     return line
 
 
 def _body(report: Report) -> list[Text]:
-    lines = [Text(_sentence(report.verdict.reason))]
+    lines = [Text(printable(_sentence(report.verdict.reason)))]
     several = len(report.faces) > 1
     for face in report.faces:
         words = _explanation(face)
         if words:
             label = f"Face {face.track_id} ({face.verdict.label.value}): " if several else ""
-            lines.append(Text(label + words))
-    lines += [Text(f"! {warning}", style="yellow") for warning in report.warnings]
+            lines.append(Text(label + printable(words)))
+    lines += [Text(printable(f"! {warning}"), style="yellow") for warning in report.warnings]
     return lines
 
 

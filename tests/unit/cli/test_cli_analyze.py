@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -192,3 +194,18 @@ def test_outputs_are_checked_before_the_work(folder, tmp_path, monkeypatch, caps
 
 def test_resume_needs_output(folder):
     assert main(["analyze", str(folder), "--resume", *USE]) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes are a Linux matter")
+def test_odd_file_names_harm_neither_terminal_nor_json(tmp_path, capsys):
+    picture = save_picture(tmp_path / "a.png", (40, 50, 120, FAKE_GREY)).read_bytes()
+    names = [b"esc\x1b[2J[bold]x.png", b"latin\xe4.png", b"two\nlines.png"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd-" + name)).write_bytes(picture)
+    pattern = str(tmp_path / "odd-*")
+    assert main(["analyze", pattern, *USE]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b[2J" not in shown
+    assert "[bold]x.png" in shown
+    assert main(["analyze", pattern, "--json", *USE]) == 0
+    assert len(lines_of(capsys.readouterr().out)) == 3
