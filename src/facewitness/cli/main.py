@@ -81,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except FacewitnessError as error:
         words = " ".join(str(error).split())
-        shown = "".join(letter for letter in words if letter.isprintable())  # file names may hold escape sequences
+        line = " ".join(str(error).split())
+        shown = "".join(letter for letter in line if letter.isprintable())  # file names may hold escape sequences
         sys.stderr.write(f"{_PROGRAM}: {shown}\n")
         return 1
     except KeyboardInterrupt:
