@@ -52,6 +52,7 @@ class EFpn(nn.Module):
 
     Attributes:
         out_channels: Channels of the output map.
+        fused_channels: Number of each fusion (1 is the deepest) to the channels that it gives.
     """
 
     def __init__(
@@ -80,13 +81,10 @@ class EFpn(nn.Module):
         if use_c2:
             self.conv_c2 = conv_bn(c2, wide)
             self.out_channels = 2 * wide
-        fused = (into_2, into_3, into_4, self.out_channels)
-        if with_channel_gates:
-            self.channel_gates = nn.ModuleDict(
-                {str(i + 1): ChannelGate(n) for i, (n, used) in enumerate(zip(fused, self.uses, strict=True)) if used}
-            )
-        else:
-            self.channel_gates = nn.ModuleDict()
+        widths = (into_2, into_3, into_4, self.out_channels)
+        self.fused_channels = {str(i + 1): n for i, n in enumerate(widths) if self.uses[i]}
+        gated = self.fused_channels if with_channel_gates else {}
+        self.channel_gates = nn.ModuleDict({step: ChannelGate(n) for step, n in gated.items()})
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Decode.

@@ -160,7 +160,13 @@ class EfficientNet(nn.Module):
         self._ends = tuple(ends)
         self.head_conv = nn.Conv2d(stages[-1][-1].out_channels, head, 1, bias=False)
         self.head_bn = nn.BatchNorm2d(head, _BN_EPS, _BN_MOMENTUM)
-        self.channels = (*(stages[i][-1].out_channels for i in _PYRAMID_STAGES), head)
+        self.channels = self.pyramid_channels(width, depth)
+
+    @staticmethod
+    def pyramid_channels(width: float, depth: float) -> tuple[int, ...]:
+        """Channels of C2, C3, C4, C5.1 and C5 without building the network."""
+        stages = block_specs(width, depth)
+        return (*(stages[i][-1].out_channels for i in _PYRAMID_STAGES), round_width(_HEAD_WIDTH, width))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Features at five depths.

@@ -1,5 +1,6 @@
 """Checkpoints: the authors' into ours, strictly; ours and back, bit by bit."""
 
+import dataclasses
 import os
 import re
 
@@ -235,3 +236,36 @@ def test_official_module_names():
     assert official_module("_conv_stem", CONFIG) == "backbone.stem_conv"
     with pytest.raises(CheckpointError, match="has a module"):
         official_module("nothing", CONFIG)
+
+
+def test_gate_that_no_fusion_uses_is_left_out_and_reported():
+    config = LaaNetConfig(width=1.0, depth=1.0, nominal_size=224, consistency_channels=8, with_channel_gates=True)
+    model = LaaNet(config)
+    state = official_state(model)
+    state["se_layer_4.fc.0.weight"] = torch.zeros(10, 160)
+    state["se_layer_4.fc.2.weight"] = torch.zeros(160, 10)
+    ours, report = from_official(state, config)
+    assert same(load_state(LaaNet(config), ours), model)
+    assert report.unused == ("se_layer_4.fc.0.weight", "se_layer_4.fc.2.weight")
+    assert "2 of modules that are switched off" in str(report)
+
+
+def test_gates_without_such_a_config_do_not_fit():
+    config = LaaNetConfig(width=1.0, depth=1.0, nominal_size=224, consistency_channels=8, with_channel_gates=True)
+    state = official_state(LaaNet(config))
+    plain = dataclasses.replace(config, with_channel_gates=False)
+    with pytest.raises(CheckpointError, match="channel_gates"):
+        load_state(LaaNet(plain), from_official(state, plain)[0])
+
+
+def test_flat_and_nested_lists_of_the_plain_decoder():
+    config = LaaNetConfig(width=0.25, depth=0.3, consistency_channels=8, decoder="plain")
+    model = LaaNet(config)
+    nested = official_state(model)
+    flat = {
+        re.sub(r"^deconv_layers\.(\d)\.(\d)", lambda m: f"deconv_layers.{int(m[1]) * 3 + int(m[2])}", k): v
+        for k, v in nested.items()
+    }
+    assert "deconv_layers.6.weight" in flat
+    for state in (nested, flat):
+        assert same(load_state(LaaNet(config), from_official(state, config)[0]), model)

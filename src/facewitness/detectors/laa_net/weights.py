@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -23,7 +23,10 @@ from facewitness.detectors.laa_net.config import OFFICIAL_SOURCE, HRNetStageConf
 from facewitness.detectors.laa_net.model import LaaNet
 from facewitness.detectors.laa_net.recognition import infer_config, some
 from facewitness.errors import CheckpointError, WeightsError
+from facewitness.networks.e_fpn import EFpn
+from facewitness.networks.efficientnet import EfficientNet
 
+_GATE = re.compile(r"se_layer_?(\d+)\.")
 _METADATA_KEY = "laa_net_config"
 _COUNTER = "num_batches_tracked"
 
@@ -33,9 +36,15 @@ _HEADS = (
     (r"^cstency\.", "heads.consistency."),
     (r"^offset\.", "heads.offset."),
 )
+Replacement = str | Callable[[re.Match[str]], str]
+_FLAT_LAYERS = (
+    r"^deconv_layers\.(\d+)\.([a-z_]+)$",
+    lambda m: f"decoder.deconv_layers.{int(m[1]) // 3}.{int(m[1]) % 3}.{m[2]}",
+)
+"""Transposed convolution, norm and ReLU may stand in one flat list instead of three short ones."""
 _DECODERS = (r"^((?:deconv|pw_block|conv_block|inception_block|conv_c2).*)$", r"decoder.\1")
 _BACKBONE = (r"^((?:conv\d|bn\d|layer\d|block\d|stage\d|transition\d).*)$", r"backbone.\1")
-_RULES: dict[str, tuple[tuple[str, str], ...]] = {
+_RULES: dict[str, tuple[tuple[str, Replacement], ...]] = {
     "efficientnet": (
         (r"^_conv_stem\.", "backbone.stem_conv."),
         (r"^_bn0\.", "backbone.stem_bn."),
@@ -47,10 +56,11 @@ _RULES: dict[str, tuple[tuple[str, str], ...]] = {
         (r"^_bn1\.", "backbone.head_bn."),
         (r"^inception_block\.", "decoder.deconv_4.0."),
         (r"^se_layer_?(\d+)\.", r"decoder.channel_gates.\1."),
+        _FLAT_LAYERS,
         _DECODERS,
         *_HEADS,
     ),
-    "resnet": (_BACKBONE, _DECODERS, *_HEADS),
+    "resnet": (_BACKBONE, _FLAT_LAYERS, _DECODERS, *_HEADS),
     "hrnet": (_BACKBONE, (r"^final_layer\.", "heads.heatmap."), (r"^final_layer_cls\.", "heads.score.")),
     "xception": (_BACKBONE, _DECODERS, *_HEADS),
 }
@@ -64,6 +74,7 @@ class KeyReport:
         renamed: Official key to ours.
         cast: Official keys that were not float32 (or integer counters) and were cast.
         duplicates: Official keys left out because another key holds the same tensor.
+        unused: Official keys left out because the config switches their module off.
         had_module_prefix: Whether ``module.`` was removed.
         epoch: Epoch that the wrapper names; None without a wrapper.
     """
@@ -71,6 +82,7 @@ class KeyReport:
     renamed: dict[str, str]
     cast: tuple[str, ...] = ()
     duplicates: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     had_module_prefix: bool = False
     epoch: int | None = None
 
@@ -78,6 +90,8 @@ class KeyReport:
         """One line for a log."""
         parts = [f"{len(self.renamed)} tensors renamed", f"{len(self.cast)} cast to float32"]
         parts.append(f"{len(self.duplicates)} duplicates left out")
+        if self.unused:
+            parts.append(f"{len(self.unused)} of modules that are switched off")
         if self.had_module_prefix:
             parts.append("module. prefix removed")
         return ", ".join(parts) + (f", epoch {self.epoch}" if self.epoch is not None else "")
@@ -104,36 +118,49 @@ def from_official(state: Mapping[str, Any], config: LaaNetConfig | None = None) 
         msg = "checkpoint holds the same keys with and without the module. prefix; it is damaged"
         raise CheckpointError(msg)
     config = config or infer_config(stripped)
-    rules = _RULES[config.backbone]
     gates = _gate_names(stripped, config)
     renamed: dict[str, str] = {}
     ours: dict[str, Tensor] = {}
     cast: list[str] = []
     duplicates: list[str] = []
-    unknown: list[str] = []
+    unused = [key for key in stripped if _is_switched_off(key, config, gates)]
     for key, value in stripped.items():
-        if not isinstance(value, Tensor):
-            msg = f"checkpoint entry {key!r} must be a tensor, got {type(value).__name__}"
-            raise CheckpointError(msg)
-        name = _rename(key, rules, gates)
-        if name is None:
-            unknown.append(key)
+        if key in unused:
             continue
-        tensor = value if key.endswith(_COUNTER) else value.to(torch.float32)
+        name, tensor = _place(key, value, config, gates)
         if tensor.dtype != value.dtype:
             cast.append(key)
-        if name in ours:
-            if not torch.equal(ours[name], tensor):
-                msg = f"checkpoint entries for {name!r} disagree: {key!r} is not the tensor of its other name"
-                raise CheckpointError(msg)
+        if name not in ours:
+            ours[name] = tensor
+            renamed[key] = name
+        elif torch.equal(ours[name], tensor):
             duplicates.append(key)
-            continue
-        ours[name] = tensor
-        renamed[key] = name
-    if unknown:
-        msg = f"checkpoint keys that no {config.backbone} LAA-Net has: {some(unknown)}"
+        else:
+            msg = f"checkpoint entries for {name!r} disagree: {key!r} is not the tensor of its other name"
+            raise CheckpointError(msg)
+    return ours, KeyReport(renamed, tuple(cast), tuple(duplicates), tuple(unused), had_prefix, epoch)
+
+
+def _place(key: str, value: object, config: LaaNetConfig, gates: Mapping[str, str]) -> tuple[str, Tensor]:
+    """Our name and the float32 tensor of one entry."""
+    if not isinstance(value, Tensor):
+        msg = f"checkpoint entry {key!r} must be a tensor, got {type(value).__name__}"
         raise CheckpointError(msg)
-    return ours, KeyReport(renamed, tuple(cast), tuple(duplicates), had_prefix, epoch)
+    name = _rename(key, _RULES[config.backbone], gates)
+    if name is None:
+        msg = f"checkpoint key {key!r} is of no {config.backbone} LAA-Net; check that the config fits the file"
+        raise CheckpointError(msg)
+    return name, value if key.endswith(_COUNTER) else value.to(torch.float32)
+
+
+def _is_switched_off(key: str, config: LaaNetConfig, gates: Mapping[str, str]) -> bool:
+    """Whether an entry is of a module that such a network may register and never runs."""
+    if config.decoder == "plain" and config.backbone in ("efficientnet", "resnet"):
+        return key.startswith(("inception_block.", "conv_c2.", "pw_block_", "deconv_layer_"))
+    if config.backbone == "resnet":
+        return not config.use_c2 and key.startswith("pw_block_3.")
+    gate = _GATE.match(key)
+    return gate is not None and config.with_channel_gates and gate[1] not in gates
 
 
 def load_state(model: LaaNet, state: Mapping[str, Tensor]) -> LaaNet:
@@ -242,13 +269,33 @@ def _unwrap(state: Mapping[str, Any]) -> tuple[Mapping[str, Any], int | None]:
 
 
 def _gate_names(state: Mapping[str, Any], config: LaaNetConfig) -> dict[str, str]:
-    """Number of an official gate to the step it follows; the authors count only gates that exist."""
-    numbers = sorted({m[1] for k in state if (m := re.match(r"se_layer_?(\d+)\.", k))}, key=int)
-    steps = [str(i + 1) for i, used in enumerate((True, config.use_c4, config.use_c3, config.use_c2)) if used]
-    return dict(zip(numbers, steps, strict=False))
+    """Number of an official gate to the fusion that it follows.
+
+    One gate per fusion is taken in order; where there are more, each fusion takes the next of its width.
+    """
+    numbers = sorted({m[1]: m[0] for k in state if (m := _GATE.match(k))}.items(), key=lambda item: int(item[0]))
+    if not numbers or config.backbone != "efficientnet" or config.decoder == "plain":
+        return {}
+    decoder = EFpn(
+        EfficientNet.pyramid_channels(config.width, config.depth),
+        use_c2=config.use_c2,
+        use_c3=config.use_c3,
+        use_c4=config.use_c4,
+    )
+    steps = dict(decoder.fused_channels)
+    if len(numbers) == len(steps):
+        return {number: step for (number, _), step in zip(numbers, steps, strict=True)}
+    names: dict[str, str] = {}
+    for number, prefix in numbers:
+        weight = state.get(f"{prefix}fc.2.weight")
+        step = next((s for s, n in steps.items() if isinstance(weight, Tensor) and n == weight.shape[0]), None)
+        if step is not None:
+            names[number] = step
+            del steps[step]
+    return names
 
 
-def _rename(key: str, rules: Iterable[tuple[str, str]], gates: Mapping[str, str]) -> str | None:
+def _rename(key: str, rules: Iterable[tuple[str, Replacement]], gates: Mapping[str, str]) -> str | None:
     for pattern, replacement in rules:
         name, count = re.subn(pattern, replacement, key)
         if count:
