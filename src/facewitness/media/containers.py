@@ -7,7 +7,9 @@ allowed, and only container formats that carry their own data are admitted (no p
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -45,6 +47,7 @@ _FORMATS = (
 
 _OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "none"}
 _BUFFER_BYTES = 1 << 17
+_MAX_THREADS = 4
 _NOT_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -96,10 +99,16 @@ def open_container(path: Path | str, *, limits: Limits, clock: WallClock | None 
         head = name_of_head(stream.read(HEAD_BYTES))
         stream.seek(0)
         _require_container(path, head)
-        options = {**_OPTIONS, "max_pixels": str(limits.max_frame_pixels)}
         reader = _GuardedReader(stream, clock)
         try:
-            container = av.open(reader, mode="r", options=options, metadata_errors="replace", buffer_size=_BUFFER_BYTES)
+            container = av.open(
+                reader,
+                mode="r",
+                # Not ``options``: PyAV up to 17 writes past its own array with them when streams turn up late.
+                container_options=_OPTIONS,
+                metadata_errors="replace",
+                buffer_size=_BUFFER_BYTES,
+            )
         except DECODER_ERRORS as error:
             clock.check()
             raise MediaError(_unreadable(path, head, error)) from error
@@ -113,6 +122,13 @@ def picture_stream(container: InputContainer) -> VideoStream | None:
         if not stream.disposition & _NOT_PICTURES and stream.codec_context is not None:
             return stream
     return None
+
+
+def prepare_decoder(stream: VideoStream, *, limits: Limits, threads: int = 0) -> None:
+    """Set the decoder's threads (0: one per core, four at most) and the frame size that it may not exceed."""
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = threads or min(_MAX_THREADS, os.cpu_count() or 1)
+    stream.codec_context.options = {**stream.codec_context.options, "max_pixels": str(limits.max_frame_pixels)}
 
 
 def sound_stream(container: InputContainer) -> AudioStream | None:
@@ -132,7 +148,7 @@ def _require_container(path: Path | str, head: str) -> None:
 def _unreadable(path: Path | str, head: str, error: BaseException) -> str:
     if head in PICTURES:
         return f"{path}: expected a video or sound file, got a still {head} picture; read it as a picture"
-    if isinstance(error, av.error.ArgumentError):  # what a format outside the list gives
+    if getattr(error, "errno", None) == errno.EINVAL:  # what a format outside the list gives
         return f"{path}: not a container that is admitted; convert it to MP4, or give another copy"
     if head and not head.startswith(("a ", "an ")):
         return f"{path}: begins like {head} but cannot be opened ({_reason(error)}): truncated or damaged; get it again"

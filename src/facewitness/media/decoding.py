@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,11 +13,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from facewitness.errors import MediaError
-from facewitness.media.containers import DECODER_ERRORS, open_container, picture_stream
+from facewitness.media.containers import DECODER_ERRORS, open_container, picture_stream, prepare_decoder
 from facewitness.media.limits import Limits, WallClock
 from facewitness.media.timeline import Timeline
-
-_MAX_THREADS = 4
 
 
 @dataclass
@@ -72,8 +69,7 @@ def decode_linear(
         if stream is None:
             msg = f"{path}: has no moving picture; give a video"
             raise MediaError(msg)
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = threads or min(_MAX_THREADS, os.cpu_count() or 1)
+        prepare_decoder(stream, limits=limits, threads=threads)
         time_s = -1.0 / timeline.rate
         for frame in _frames(container, stream, clock, tally):
             time_s = timeline.time_of(frame.pts, tally.decoded, time_s)

@@ -23,11 +23,11 @@ def frame_pixels(frame: VideoFrame) -> NDArray[np.uint8]:
         A new ``(H, W, 3)`` uint8 RGB array.
     """
     if any(part.is_alpha for part in frame.format.components):
-        rgba = frame.to_ndarray(format="rgba", threads=1).astype(np.uint16)
+        rgba = frame.to_ndarray(format="rgba").astype(np.uint16)
         alpha = rgba[..., 3:]
         pixels = ((rgba[..., :3] * alpha + _WHITE * (255 - alpha) + 127) // 255).astype(np.uint8)
     else:
-        pixels = frame.to_ndarray(format="rgb24", threads=1).astype(np.uint8, copy=False)
+        pixels = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
     return _turn(pixels, display_matrix(frame))
 
 

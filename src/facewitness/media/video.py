@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from facewitness.errors import MediaError
-from facewitness.media.containers import open_container, picture_stream, sound_stream
+from facewitness.media.containers import open_container, picture_stream, prepare_decoder, sound_stream
 from facewitness.media.decoding import Tally, decode_linear
 from facewitness.media.frames import frame_pixels, rotation_of, upright_size
 from facewitness.media.limits import DEFAULT_LIMITS, Limits, WallClock
@@ -108,6 +108,7 @@ class FrameStream:
         self._timeline = timeline
         self._limits = limits
         self._threads = threads
+        self._sizes: set[tuple[int, int]] = set()
 
     def __len__(self) -> int:
         """How many frames are to come; fewer do come when parts of the file are damaged."""
@@ -125,6 +126,7 @@ class FrameStream:
         kept = 0
         for only_intact in (True, False):
             self.tally = Tally()
+            self._sizes.clear()
             for frame in self._chosen(clock, only_intact=only_intact):
                 clock.pause()
                 yield frame
@@ -151,10 +153,13 @@ class FrameStream:
             # Lost frames merge with the next one that is whole.
             position = int(np.searchsorted(self.times_s, raw.time_s + slack_s, side="right"))
             self._limits.check_size(self._path, raw.frame.width, raw.frame.height, is_video=True)
+            self._sizes.add((raw.frame.width, raw.frame.height))
             yield Frame(raw.index, raw.time_s, frame_pixels(raw.frame))
 
     def _remarks(self, *, only_intact: bool) -> Iterator[str]:
         tally = self.tally
+        if len(self._sizes) > 1:
+            yield f"the picture size changes: {', '.join(f'{width}x{height}' for width, height in sorted(self._sizes))}"
         if tally.damaged_packets:
             yield f"{tally.damaged_packets} damaged packets could not be decoded"
         if tally.damaged_frames and only_intact:
@@ -239,12 +244,13 @@ def sample_frames(
     notes = _fit_memory(path, stream, limits)
     frames = tuple(stream)
     if len(frames) < _ENOUGH * len(stream) and len(stream.tally.intact_times_s) > len(frames):
+        notes = [*stream.warnings, *notes]
         wanted = len(stream)
         times = np.array(stream.tally.intact_times_s)
         stream.times_s = times[choose_frames(times, float(times[-1]) + 1.0 / stream.info.fps, n=wanted)]
         frames = tuple(stream)
         notes.append(f"sampled among the {len(times)} frames that can be decoded")
-    return SampledVideo(stream.info, frames, (*stream.warnings, *notes))
+    return SampledVideo(stream.info, frames, tuple(dict.fromkeys((*stream.warnings, *notes))))
 
 
 def _fit_memory(path: Path | str, stream: FrameStream, limits: Limits) -> list[str]:
@@ -267,6 +273,7 @@ def _probe(path: Path | str, limits: Limits) -> tuple[Timeline, VideoInfo]:
         if stream is None:
             raise MediaError(_no_picture(path, container))
         limits.check_size(path, stream.codec_context.width, stream.codec_context.height, is_video=True)
+        prepare_decoder(stream, limits=limits, threads=1)
         timeline = read_timeline(path, container, stream, limits=limits, clock=clock)
         if not len(timeline.times_s):
             msg = f"{path}: has a video stream without a single frame; the file is cut off or was never finished"
@@ -306,7 +313,7 @@ def _oddities(container: InputContainer, stream: VideoStream, timeline: Timeline
         yield f"pixels are not square ({aspect.numerator}:{aspect.denominator}); frames are analysed as stored"
     if first.interlaced_frame:
         yield "the video is interlaced; frames hold two moments woven together"
-    if first.color_trc in _HDR_CURVES:
+    if stream.codec_context.color_trc in _HDR_CURVES:
         yield "the video has high dynamic range; its tones are not mapped and look flat"
 
 

@@ -220,6 +220,18 @@ def test_limits(tmp_path, limits, words):
         assert ";" in str(error.value)
 
 
+def test_size_that_grows_half_way_is_refused(tmp_path):
+    parts = [write_clip(tmp_path / f"{i}.h264", size=size) for i, size in enumerate([(160, 96), (640, 480)])]
+    path = tmp_path / "both.h264"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    video = sample_frames(path, n=10)
+    assert {frame.pixels.shape for frame in video.frames} == {(96, 160, 3), (480, 640, 3)}
+    assert any("size changes" in text for text in video.warnings)
+    small = sample_frames(path, n=10, limits=Limits(max_frame_pixels=200 * 100))
+    assert {frame.pixels.shape for frame in small.frames} == {(96, 160, 3)}
+    assert any("could not be decoded" in text for text in small.warnings)
+
+
 def test_callers_time_is_not_counted(tmp_path):
     import time
 
