@@ -80,7 +80,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except FacewitnessError as error:
-        words = " ".join(str(error).split())
         line = " ".join(str(error).split())
         shown = "".join(letter for letter in line if letter.isprintable())  # file names may hold escape sequences
         sys.stderr.write(f"{_PROGRAM}: {shown}\n")
