@@ -9,7 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-BITS = 8
+BITS = 10
 """A frame's number is drawn as this many black or white columns, so it can be read back after any codec."""
 
 

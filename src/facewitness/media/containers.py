@@ -54,7 +54,7 @@ _NOT_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 class _GuardedReader(io.RawIOBase):
     """A file for FFmpeg that ends when the clock has run out.
 
-    It answers "end of file" instead of raising: an exception inside FFmpeg's callback cannot reach the caller.
+    It answers "end of file" or -1 instead of raising: an exception inside FFmpeg's callback cannot reach the caller.
     """
 
     def __init__(self, stream: BinaryIO, clock: WallClock) -> None:
@@ -72,7 +72,10 @@ class _GuardedReader(io.RawIOBase):
         return b"" if self._clock.expired else self._stream.read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._stream.seek(offset, whence)
+        try:
+            return self._stream.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1  # a damaged header points before the start
 
     def tell(self) -> int:
         return self._stream.tell()

@@ -1,21 +1,24 @@
-"""One linear decode of a video's frames, with their places in time; damage is counted, not raised."""
+"""Decoding a video's frames with their places in time: all of them, or the groups of packets that are needed."""
 
 from __future__ import annotations
 
+import contextlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from facewitness.errors import MediaError
 from facewitness.media.containers import DECODER_ERRORS, open_container, picture_stream, prepare_decoder
 from facewitness.media.limits import Limits, WallClock
-from facewitness.media.timeline import Timeline
+from facewitness.media.timeline import KeyGroups, Timeline
 
 
 @dataclass
@@ -44,66 +47,113 @@ class RawFrame:
     frame: VideoFrame
 
 
-def decode_linear(
-    path: Path | str, timeline: Timeline, *, limits: Limits, clock: WallClock, tally: Tally, threads: int = 0
-) -> Iterator[RawFrame]:
-    """Decode a video from its start, frame by frame in display order.
+class Decoder:
+    """Frames of one video, linearly or by groups of packets; damage is counted in a tally, not raised."""
 
-    Args:
-        path: The file.
-        timeline: Its packets' times.
-        limits: Bounds.
-        clock: Checked at every packet.
-        tally: Counts are added here.
-        threads: Decoder threads; 0 takes as many as there are cores, four at most.
+    def __init__(
+        self,
+        path: Path | str,
+        timeline: Timeline,
+        *,
+        limits: Limits,
+        clock: WallClock,
+        tally: Tally,
+        threads: int = 0,
+    ) -> None:
+        self._path = path
+        self._timeline = timeline
+        self._limits = limits
+        self._clock = clock
+        self._tally = tally
+        self._threads = threads
 
-    Yields:
-        Every frame, damaged ones included.
+    def linear(self) -> Iterator[RawFrame]:
+        """Decode from the start, frame by frame in display order.
 
-    Raises:
-        MediaError: If the file has no decodable picture stream.
-        LimitExceededError: If the time is used up.
-    """
-    with open_container(path, limits=limits, clock=clock) as container:
-        stream = picture_stream(container)
-        if stream is None:
-            msg = f"{path}: has no moving picture; give a video"
-            raise MediaError(msg)
-        prepare_decoder(stream, limits=limits, threads=threads)
-        time_s = -1.0 / timeline.rate
-        for frame in _frames(container, stream, clock, tally):
-            time_s = timeline.time_of(frame.pts, tally.decoded, time_s)
-            raw = RawFrame(tally.decoded, time_s, frame)
-            tally.decoded += 1
-            if frame.is_corrupt:
-                tally.damaged_frames += 1
-            else:
-                tally.intact_times_s.append(time_s)
-            yield raw
+        Yields:
+            Every frame, damaged ones included.
 
+        Raises:
+            MediaError: If the file has no decodable picture stream.
+            LimitExceededError: If the time is used up.
+        """
+        with self._open() as (container, stream):
+            time_s = -1.0 / self._timeline.rate
+            for packet in self._packets(container, stream):
+                for frame in self._decode(stream, packet):
+                    time_s = self._timeline.time_of(frame.pts, self._tally.decoded, time_s)
+                    yield self._count(RawFrame(self._tally.decoded, time_s, frame))
+        self._clock.check()
 
-def _frames(container: InputContainer, stream: VideoStream, clock: WallClock, tally: Tally) -> Iterator[VideoFrame]:
-    for packet in _packets(container, stream):
-        clock.check()
+    def by_groups(self, groups: KeyGroups, needed: NDArray[np.bool_]) -> Iterator[RawFrame]:
+        """Decode the needed groups of packets only; the decoder starts anew at the key frame after a gap.
+
+        Yields:
+            The frames of these groups with their places in the whole video. Frames that stem from before a gap
+            and could not be whole are left out.
+
+        Raises:
+            MediaError: If the file has no decodable picture stream.
+            LimitExceededError: If the time is used up.
+        """
+        feed = np.repeat(needed, np.diff(np.append(groups.starts, len(groups.pts))))
+        ordered = np.sort(groups.pts)
+        first_shown = 0
+        with self._open() as (container, stream):
+            for place, packet in enumerate(self._packets(container, stream)):
+                is_needed = packet is not None and place < len(feed) and feed[place]
+                was_needed = 0 < place <= len(feed) and feed[place - 1]
+                if is_needed and not was_needed:
+                    first_shown = int(groups.pts[place])
+                if not is_needed and not was_needed:
+                    continue
+                for frame in self._decode(stream, packet if is_needed else None):
+                    if frame.pts is None or frame.pts < first_shown:
+                        continue
+                    index = int(np.searchsorted(ordered, frame.pts))
+                    time_s = (frame.pts - ordered[0]) * self._timeline.tick_s
+                    yield self._count(RawFrame(index, float(time_s), frame))
+                if not is_needed:
+                    stream.codec_context.flush_buffers()
+        self._clock.check()
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[tuple[InputContainer, VideoStream]]:
+        with open_container(self._path, limits=self._limits, clock=self._clock) as container:
+            stream = picture_stream(container)
+            if stream is None:
+                msg = f"{self._path}: has no moving picture; give a video"
+                raise MediaError(msg)
+            prepare_decoder(stream, limits=self._limits, threads=self._threads)
+            yield container, stream
+
+    def _decode(self, stream: VideoStream, packet: Packet[VideoStream] | None) -> Sequence[VideoFrame]:
+        self._clock.check()
         try:
-            frames = stream.codec_context.decode(packet)
+            return stream.codec_context.decode(packet)
         except DECODER_ERRORS:
-            tally.damaged_packets += 1
-            continue
-        yield from frames
-    clock.check()
+            self._tally.damaged_packets += 1
+            return ()
 
+    def _count(self, raw: RawFrame) -> RawFrame:
+        self._tally.decoded += 1
+        if raw.frame.is_corrupt:
+            self._tally.damaged_frames += 1
+        else:
+            self._tally.intact_times_s.append(raw.time_s)
+        return raw
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream] | None]:
-    """The packets in file order, then None to drain the decoder, also when the container breaks off."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except DECODER_ERRORS:
-            packet = None
-        if packet is None:
-            break
-        if packet.size:  # an empty one would drain the decoder: a repeated frame in AVI, or the end
-            yield packet
-    yield None
+    @staticmethod
+    def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream] | None]:
+        """The packets in file order, then None to drain the decoder, also when the container breaks off."""
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except DECODER_ERRORS:
+                packet = None
+            if packet is None:
+                break
+            if packet.size:  # an empty one would drain the decoder: a repeated frame in AVI, or the end
+                yield packet
+        yield None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import struct
 import threading
 import warnings as python_warnings
@@ -35,6 +36,7 @@ _DECODER_ERRORS = (
 _ORIENTATION_TAG = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _BYTES_WHILE_DECODING = 7  # per pixel: the decoder's RGBA and our RGB
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its remarks on damaged files go to stderr
 _warnings_lock = threading.Lock()  # catch_warnings swaps global state
 
 

@@ -21,6 +21,44 @@ _FALLBACK_RATE = 25.0
 _LOWEST_RATE, _HIGHEST_RATE = 0.1, 1000.0
 _LONGEST_GAP_S = 600.0
 _NO_TIME = -(1 << 62)
+_STAMPLESS = frozenset({"avi", "h264", "hevc", "m4v", "mpegvideo"})
+"""Containers that store no time stamps; FFmpeg makes some up from the order of the packets."""
+_ONE_TO_ONE = frozenset({"h264", "hevc", "libdav1d", "av1", "vp9", "libvpx-vp9"})
+"""Decoders that give one frame for each packet of a progressive video, and can start at any key frame."""
+
+
+@dataclass(frozen=True)
+class KeyGroups:
+    """The packets in file order, cut into groups that each begin with a key frame.
+
+    Attributes:
+        pts: ``(m,)`` time stamps in file order.
+        starts: ``(g,)`` positions of the key frames in ``pts``; the first is 0.
+    """
+
+    pts: NDArray[np.int64]
+    starts: NDArray[np.intp]
+
+    def needed_for(self, wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which groups must be decoded to see the frames of these time stamps.
+
+        A frame that is shown before the key frame of its own group may build on the group before: both are needed.
+
+        Returns:
+            ``(g,)`` booleans.
+        """
+        order = np.argsort(self.pts)
+        places = order[np.minimum(np.searchsorted(self.pts, wanted, sorter=order), len(order) - 1)]
+        groups = np.searchsorted(self.starts, places, side="right") - 1
+        needed = np.zeros(len(self.starts), dtype=np.bool_)
+        needed[groups] = True
+        needed[np.maximum(groups[wanted < self.pts[self.starts[groups]]] - 1, 0)] = True
+        return needed
+
+    def share(self, needed: NDArray[np.bool_]) -> float:
+        """Part of all packets that lies in the needed groups."""
+        sizes = np.diff(np.append(self.starts, len(self.pts)))
+        return float(sizes[needed].sum() / len(self.pts))
 
 
 @dataclass(frozen=True)
@@ -33,6 +71,7 @@ class Timeline:
         first_pts: Time stamp of the first frame, in ticks; None when the stamps are unusable.
         tick_s: Seconds per tick.
         first_frame: The first frame that could be decoded; None when none could.
+        groups: Groups of packets that can be decoded by themselves; None when that is not certain.
         warnings: What is odd about the packets.
     """
 
@@ -41,7 +80,8 @@ class Timeline:
     first_pts: int | None
     tick_s: float
     first_frame: VideoFrame | None
-    warnings: tuple[str, ...]
+    groups: KeyGroups | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -69,40 +109,73 @@ def read_timeline(
     Raises:
         LimitExceededError: If there are too many frames, they last too long, or reading them takes too long.
     """
-    stamps = array("q")
-    offsets: set[int] = set()
-    first: VideoFrame | None = None
-    last_duration = 0
+    scan = _Scan(container, stream)
     notes: list[str] = []
     try:
         for packet in container.demux(stream):
             clock.check()
-            if first is None and packet.size:
-                first = _try_decode(stream, packet)
-            if packet.size == 0 or packet.is_discard:
-                continue
-            stamps.append(_NO_TIME if packet.pts is None else packet.pts)
-            offsets.add(stamps[-1] - (packet.dts or 0))
-            last_duration = packet.duration or last_duration
-            limits.check_frames(path, len(stamps))
+            if packet.size:
+                scan.add(packet)
+            limits.check_frames(path, len(scan.stamps))
     except LimitExceededError:
         raise
     except DECODER_ERRORS:
         notes.append("the container is damaged part of the way through; what lies behind that is not read")
     clock.check()
-    if stream.codec_context.has_b_frames and len(offsets) == 1:
-        stamps = array("q", [_NO_TIME]) * len(stamps)  # display order differs, yet the stamps do not know: AVI
-    first = first or _try_decode(stream, None)
-    times, end, first_pts = _place(np.array(stamps, dtype=np.int64), last_duration, stream, notes)
+    scan.try_decode(None)
+    stamps = scan.usable_stamps()
+    times, end, first_pts = _place(stamps, scan.last_duration, stream, notes)
     limits.check_duration(path, end)
-    return Timeline(times, end, first_pts, float(stream.time_base or 1), first, tuple(notes))
+    groups = scan.groups(stamps) if first_pts is not None and not notes else None
+    return Timeline(times, end, first_pts, float(stream.time_base or 1), scan.first, groups, tuple(notes))
 
 
-def _try_decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> VideoFrame | None:
-    try:
-        return next(iter(stream.codec_context.decode(packet)), None)
-    except DECODER_ERRORS:
-        return None  # counted when the frames are read
+class _Scan:
+    """What one pass over the packets collects."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._is_stampless = container.format.name in _STAMPLESS
+        self._stream = stream
+        self._keys = array("q")
+        self._offsets: set[int] = set()
+        self._cut = False
+        self.stamps = array("q")
+        self.last_duration = 0
+        self.first: VideoFrame | None = None
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        self.try_decode(packet)
+        if packet.is_discard:  # cut away by an edit list
+            self._cut = True
+            return
+        if packet.is_keyframe:
+            self._keys.append(len(self.stamps))
+        self.stamps.append(_NO_TIME if packet.pts is None else packet.pts)
+        if len(self._offsets) < 2:
+            self._offsets.add(self.stamps[-1] - (packet.dts or 0))
+        self.last_duration = packet.duration or self.last_duration
+
+    def try_decode(self, packet: Packet[VideoStream] | None) -> None:
+        """Decode until the first frame comes out."""
+        if self.first is None:
+            try:
+                self.first = next(iter(self._stream.codec_context.decode(packet)), None)
+            except DECODER_ERRORS:
+                self.first = None  # counted when the frames are read
+
+    def usable_stamps(self) -> NDArray[np.int64]:
+        """The time stamps in file order; none where they are made up and do not know that display order differs."""
+        stamps = np.array(self.stamps, dtype=np.int64)
+        if self._is_stampless and self._stream.codec_context.has_b_frames and len(self._offsets) == 1:
+            stamps[:] = _NO_TIME
+        return stamps
+
+    def groups(self, stamps: NDArray[np.int64]) -> KeyGroups | None:
+        """Groups by key frames, where packets and frames surely correspond."""
+        certain = self._keys and self._keys[0] == 0 and not self._cut and self._stream.codec_context.name in _ONE_TO_ONE
+        if not certain or self.first is None or self.first.interlaced_frame:
+            return None
+        return KeyGroups(stamps, np.array(self._keys, dtype=np.intp))
 
 
 def _place(

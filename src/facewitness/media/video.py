@@ -1,4 +1,4 @@
-"""Video frames with index and time, taken uniformly over time in one linear decode."""
+"""Video frames with index and time, taken uniformly over time in one decode."""
 
 from __future__ import annotations
 
@@ -10,64 +10,19 @@ import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from facewitness.errors import MediaError
 from facewitness.media.containers import open_container, picture_stream, prepare_decoder, sound_stream
-from facewitness.media.decoding import Tally, decode_linear
-from facewitness.media.frames import frame_pixels, rotation_of, upright_size
+from facewitness.media.frame_stream import Frame, FrameStream, VideoInfo
+from facewitness.media.frames import rotation_of, upright_size
 from facewitness.media.limits import DEFAULT_LIMITS, Limits, WallClock
 from facewitness.media.sampling import check_request, choose_frames, thin_out
 from facewitness.media.timeline import Timeline, read_timeline
 
+__all__ = ["Frame", "FrameStream", "SampledVideo", "VideoInfo", "iter_frames", "probe_video", "sample_frames"]
+
 _ENOUGH = 0.75  # share of the wanted frames below which the file is read a second time
 _HDR_CURVES = frozenset({16, 18})  # PQ and HLG
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What a video holds, found by reading its packets; the header's counts are not trusted.
-
-    Attributes:
-        format: Container (``mov,mp4,m4a,3gp,3g2,mj2``).
-        codec: Codec of the picture (``h264``).
-        width: Width of the upright frame, pixels.
-        height: Height of the upright frame, pixels.
-        rotation_deg: Clockwise turn that is applied to the frames: 0, 90, 180 or 270.
-        fps: Average frames per second.
-        frames: Frames that the file holds.
-        duration_s: Seconds from the first frame's appearance to the last one's disappearance.
-        start_s: Time stamp of the first frame on the container's clock, as `DecodedAudio.start_s`.
-        has_audio: Whether there is a sound stream.
-        warnings: What is odd about the file.
-    """
-
-    format: str
-    codec: str
-    width: int
-    height: int
-    rotation_deg: int
-    fps: float
-    frames: int
-    duration_s: float
-    start_s: float
-    has_audio: bool
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame.
-
-    Attributes:
-        index: Position among all frames of the file in display order, from 0.
-        time_s: Seconds since the first frame.
-        pixels: ``(H, W, 3)`` uint8 RGB, upright.
-    """
-
-    index: int
-    time_s: float
-    pixels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -77,95 +32,6 @@ class SampledVideo:
     info: VideoInfo
     frames: tuple[Frame, ...]
     warnings: tuple[str, ...] = ()
-
-
-class FrameStream:
-    """Chosen frames of a video one after the other, with memory for one; made by `iter_frames`.
-
-    Every loop over it reads the file anew.
-
-    Attributes:
-        info: What the file holds.
-        times_s: ``(k,)`` seconds of the frames to come.
-        warnings: What is to be said about the frames; complete after a loop.
-    """
-
-    def __init__(
-        self,
-        path: Path | str,
-        timeline: Timeline,
-        info: VideoInfo,
-        times_s: NDArray[np.float64],
-        *,
-        limits: Limits = DEFAULT_LIMITS,
-        threads: int = 0,
-    ) -> None:
-        self.info = info
-        self.times_s = times_s
-        self.warnings = info.warnings
-        self.tally = Tally()
-        self._path = path
-        self._timeline = timeline
-        self._limits = limits
-        self._threads = threads
-        self._sizes: set[tuple[int, int]] = set()
-
-    def __len__(self) -> int:
-        """How many frames are to come; fewer do come when parts of the file are damaged."""
-        return len(self.times_s)
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Decode from the start up to the last chosen frame; only chosen frames are converted.
-
-        Raises:
-            MediaError: If nothing can be decoded.
-            LimitExceededError: If a frame is too large or decoding takes too long (the caller's own time is not
-                counted).
-        """
-        clock = WallClock(self._path, self._limits)
-        kept = 0
-        for only_intact in (True, False):
-            self.tally = Tally()
-            self._sizes.clear()
-            for frame in self._chosen(clock, only_intact=only_intact):
-                clock.pause()
-                yield frame
-                clock.resume()
-                kept += 1
-            if kept or not self.tally.decoded:
-                break
-        self.warnings = (*self.info.warnings, *self._remarks(only_intact=only_intact))
-        if not kept:
-            msg = f"{self._path}: none of its frames can be decoded; the file is damaged or cut off, get it again"
-            raise MediaError(msg)
-
-    def _chosen(self, clock: WallClock, *, only_intact: bool) -> Iterator[Frame]:
-        slack_s = self._timeline.tick_s / 2
-        position = 0
-        raw_frames = decode_linear(
-            self._path, self._timeline, limits=self._limits, clock=clock, tally=self.tally, threads=self._threads
-        )
-        for raw in raw_frames:
-            if position == len(self.times_s):
-                return
-            if raw.time_s < self.times_s[position] - slack_s or (only_intact and raw.frame.is_corrupt):
-                continue
-            # Lost frames merge with the next one that is whole.
-            position = int(np.searchsorted(self.times_s, raw.time_s + slack_s, side="right"))
-            self._limits.check_size(self._path, raw.frame.width, raw.frame.height, is_video=True)
-            self._sizes.add((raw.frame.width, raw.frame.height))
-            yield Frame(raw.index, raw.time_s, frame_pixels(raw.frame))
-
-    def _remarks(self, *, only_intact: bool) -> Iterator[str]:
-        tally = self.tally
-        if len(self._sizes) > 1:
-            yield f"the picture size changes: {', '.join(f'{width}x{height}' for width, height in sorted(self._sizes))}"
-        if tally.damaged_packets:
-            yield f"{tally.damaged_packets} damaged packets could not be decoded"
-        if tally.damaged_frames and only_intact:
-            yield f"{tally.damaged_frames} incomplete frames left out"
-        elif tally.damaged_frames:
-            yield f"all frames are incomplete ({tally.damaged_frames}); they are used as they are"
 
 
 def probe_video(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> VideoInfo:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from facewitness.errors import ConfigError, LimitExceededError, MediaError
-from facewitness.media import video as video_module
+from facewitness.media import frame_stream as stream_module
 from facewitness.media.limits import Limits
 from facewitness.media.video import iter_frames, probe_video, sample_frames
 from made_media import number_in, numbered_frame, tone, write_clip, write_sound
@@ -25,7 +25,7 @@ KINDS = {
     "camera.avi": {"codec": "mjpeg", "pixel_format": "yuvj420p"},
     "h264.avi": {"codec": "libx264", "options": {"bf": "2"}},
     "mpeg1.mpg": {"codec": "mpeg1video", "options": {"bf": "2"}},
-    "dvd.mpg": {"codec": "mpeg2video", "container": "mpeg"},
+    "dvd.mpg": {"codec": "mpeg2video", "container": "mpeg", "options": {"bf": "1"}},
     "air.ts": {"codec": "libx264", "options": {"bf": "2", "g": "25"}},
     "flash.flv": {"codec": "libx264"},
     "media.wmv": {"codec": "wmv2"},
@@ -74,8 +74,8 @@ def test_short_video_gives_all_its_frames(tmp_path):
 def test_only_wanted_frames_are_converted(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "a.mp4", frames=120)
     converted = []
-    real = video_module.frame_pixels
-    monkeypatch.setattr(video_module, "frame_pixels", lambda frame: (converted.append(frame.pts), real(frame))[1])
+    real = stream_module.frame_pixels
+    monkeypatch.setattr(stream_module, "frame_pixels", lambda frame: (converted.append(frame.pts), real(frame))[1])
     assert len(sample_frames(path, n=6).frames) == len(converted) == 6
 
 
@@ -92,6 +92,54 @@ def test_odd_sizes(tmp_path, size):
     frames = sample_frames(path).frames
     assert all((frame.pixels == numbered_frame(frame.index, *size)).all() for frame in frames)
     assert frames[0].pixels.shape == (size[1], size[0], 3)
+
+
+LONG = {
+    "closed.mp4": {"options": {"g": "30", "bf": "3", "x264-params": "threads=1"}},
+    "open.mp4": {"options": {"g": "30", "bf": "3", "x264-params": "open-gop=1:b-pyramid=normal:threads=1"}},
+    "open.ts": {"options": {"g": "30", "bf": "3", "x264-params": "open-gop=1:threads=1"}},
+    "refresh.mkv": {"options": {"g": "30", "x264-params": "intra-refresh=1:threads=1"}},
+    "hevc.mp4": {
+        "codec": "libx265",
+        "options": {"x265-params": "log-level=none:keyint=30:bframes=4", "preset": "fast"},
+    },
+    "vp9.webm": {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8", "g": "30"}},
+    "vp9-hidden.webm": {"codec": "libvpx-vp9", "options": {"cpu-used": "8", "g": "30", "auto-alt-ref": "1"}},
+    "av1.mp4": {"codec": "libsvtav1", "options": {"preset": "12", "g": "30", "crf": "10", "svtav1-params": "lp=1"}},
+    "old.mkv": {"codec": "mpeg4", "options": {"g": "30", "bf": "2"}},
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_long_videos_are_skipped_through_exactly(tmp_path, name):
+    path = write_clip(tmp_path / name, frames=600, size=(160, 32), **LONG[name])
+    every = list(iter_frames(path))
+    stream = iter_frames(path, n=6)
+    found = list(stream)
+    assert [frame.index for frame in found] == [50, 150, 250, 350, 450, 550]
+    for frame in found:
+        assert number_in(frame.pixels) == frame.index or name == "av1.mp4"  # too coarse to keep every bit
+        assert frame.time_s == every[frame.index].time_s
+        assert (frame.pixels == every[frame.index].pixels).all()
+    assert stream.warnings == ()
+    decoded = stream.tally.decoded
+    assert decoded <= 600 if name in {"refresh.mkv", "old.mkv"} else decoded < 200
+    assert len(every) == 600
+
+
+def test_frame_missed_while_skipping_is_found_by_decoding_all(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", frames=600, size=(160, 32), options={"g": "30", "bf": "0"})
+    data = path.read_bytes()
+    # Call two frames key frames that are none: starting there gives nothing whole.
+    at = data.index(b"stss") + 12
+    count = int.from_bytes(data[at - 4 : at], "big")
+    keys = [int.from_bytes(data[at + 4 * i : at + 4 * i + 4], "big") for i in range(count)]
+    keys[1:] = [key - 7 for key in keys[1:]]
+    path.write_bytes(data[:at] + b"".join(key.to_bytes(4, "big") for key in keys) + data[at + 4 * count :])
+    video = sample_frames(path, n=6)
+    assert (
+        [f.index for f in video.frames] == [50, 150, 250, 350, 450, 550] == [number_in(f.pixels) for f in video.frames]
+    )
 
 
 @pytest.mark.parametrize(("rotation", "turns"), [(0, 0), (90, 1), (180, 2), (-90, 3), (270, 3)])
