@@ -85,37 +85,43 @@ class Decoder:
                     yield self._count(RawFrame(self._tally.decoded, time_s, frame))
         self._clock.check()
 
-    def by_groups(self, groups: KeyGroups, needed: NDArray[np.bool_]) -> Iterator[RawFrame]:
-        """Decode the needed groups of packets only; the decoder starts anew at the key frame after a gap.
+    def by_groups(self, groups: KeyGroups, wanted: NDArray[np.int64]) -> Iterator[RawFrame]:
+        """Decode what is needed to see the frames of these time stamps; the decoder starts anew after each gap.
+
+        Args:
+            groups: Packets of the file by key frames.
+            wanted: ``(k,)`` time stamps in ticks, ascending.
 
         Yields:
-            The frames of these groups with their places in the whole video. Frames that stem from before a gap
+            Decoded frames with their places in the whole video, wanted and not. Frames that stem from before a gap
             and could not be whole are left out.
 
         Raises:
             MediaError: If the file has no decodable picture stream.
             LimitExceededError: If the time is used up.
         """
-        feed = np.repeat(needed, np.diff(np.append(groups.starts, len(groups.pts))))
+        entries, _ = groups.entries_for(wanted)
         ordered = np.sort(groups.pts)
-        first_shown = 0
+        seen, first_shown, is_feeding = 0, 0, False
         with self._open() as (container, stream):
             for place, packet in enumerate(self._packets(container, stream)):
-                is_needed = packet is not None and place < len(feed) and feed[place]
-                was_needed = 0 < place <= len(feed) and feed[place - 1]
-                if is_needed and not was_needed:
-                    first_shown = int(groups.pts[place])
-                if not is_needed and not was_needed:
-                    continue
-                for frame in self._decode(stream, packet if is_needed else None):
+                if not is_feeding:
+                    if place < entries[seen] or packet is None:
+                        self._clock.check()
+                        continue
+                    is_feeding, first_shown = True, int(groups.pts[place])
+                for frame in self._decode(stream, packet):
                     if frame.pts is None or frame.pts < first_shown:
                         continue
                     index = int(np.searchsorted(ordered, frame.pts))
-                    time_s = (frame.pts - ordered[0]) * self._timeline.tick_s
-                    yield self._count(RawFrame(index, float(time_s), frame))
-                if not is_needed:
+                    time_s = float((frame.pts - ordered[0]) * self._timeline.tick_s)
+                    yield self._count(RawFrame(index, time_s, frame))
+                    seen = max(seen, int(np.searchsorted(wanted, frame.pts, side="right")))
+                if seen == len(wanted):
+                    return
+                if entries[seen] > place:
                     stream.codec_context.flush_buffers()
-        self._clock.check()
+                    is_feeding = False
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, VideoStream]]:

@@ -135,10 +135,9 @@ class FrameStream:
         if groups is None or timeline.first_pts is None or len(timeline.times_s) < _FEW_FRAMES:
             return
         ticks = timeline.first_pts + np.rint(self.times_s / timeline.tick_s).astype(np.int64)
-        needed = groups.needed_for(ticks)
-        if groups.share(needed) > _WORTH_SKIPPING:
+        if groups.share(ticks) > _WORTH_SKIPPING:
             return
-        for raw in self._decoder(clock).by_groups(groups, needed):
+        for raw in self._decoder(clock).by_groups(groups, ticks):
             late_s = raw.time_s - self.times_s[self._position]
             if late_s < -timeline.tick_s / 2:
                 continue

@@ -39,26 +39,28 @@ class KeyGroups:
     pts: NDArray[np.int64]
     starts: NDArray[np.intp]
 
-    def needed_for(self, wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which groups must be decoded to see the frames of these time stamps.
+    def entries_for(self, wanted: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where to begin decoding in order to see the frames of these time stamps, and where each one's packet is.
 
-        A frame that is shown before the key frame of its own group may build on the group before: both are needed.
+        A frame that is shown before the key frame of its own group may build on the group before: it begins there.
+
+        Args:
+            wanted: ``(k,)`` time stamps, ascending.
 
         Returns:
-            ``(g,)`` booleans.
+            ``(k,)`` positions to begin at and ``(k,)`` positions of the packets.
         """
         order = np.argsort(self.pts)
         places = order[np.minimum(np.searchsorted(self.pts, wanted, sorter=order), len(order) - 1)]
         groups = np.searchsorted(self.starts, places, side="right") - 1
-        needed = np.zeros(len(self.starts), dtype=np.bool_)
-        needed[groups] = True
-        needed[np.maximum(groups[wanted < self.pts[self.starts[groups]]] - 1, 0)] = True
-        return needed
+        groups -= wanted < self.pts[self.starts[groups]]
+        return self.starts[np.maximum(groups, 0)], places
 
-    def share(self, needed: NDArray[np.bool_]) -> float:
-        """Part of all packets that lies in the needed groups."""
-        sizes = np.diff(np.append(self.starts, len(self.pts)))
-        return float(sizes[needed].sum() / len(self.pts))
+    def share(self, wanted: NDArray[np.int64]) -> float:
+        """Part of all packets that must be decoded to see the frames of these time stamps."""
+        entries, places = self.entries_for(wanted)
+        before = np.maximum.accumulate(np.concatenate([[0], places[:-1] + 1]))
+        return float(np.maximum(places + 1 - np.maximum(entries, before), 0).sum() / len(self.pts))
 
 
 @dataclass(frozen=True)
