@@ -34,6 +34,9 @@ _DECODER_ERRORS = (
 """What Pillow is known to raise on damaged files."""
 
 _ORIENTATION_TAG = 0x0112
+_START_OF_SCAN = b"\xff\xda"
+_CHUNK_BYTES = 1 << 20
+_SCANS_AT_FULL_SIZE = 20
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _BYTES_WHILE_DECODING = 7  # per pixel: the decoder's RGBA and our RGB
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its remarks on damaged files go to stderr
@@ -157,7 +160,25 @@ def _open(path: Path | str, stream: BinaryIO, limits: Limits) -> tuple[str, Imag
         raise MediaError(msg)
     limits.check_size(path, picture.width, picture.height)
     limits.check_decoded(path, picture.width * picture.height * _BYTES_WHILE_DECODING)
+    if name == "JPEG":
+        _check_scans(path, stream, picture.width * picture.height, limits)
     return name, picture
+
+
+def _check_scans(path: Path | str, stream: BinaryIO, pixels: int, limits: Limits) -> None:
+    """Refuse a progressive JPEG that paints its picture over and over to keep the decoder busy for hours."""
+    most = max(_SCANS_AT_FULL_SIZE * limits.max_pixels // pixels, _SCANS_AT_FULL_SIZE)
+    scans, last, place = 0, b"", stream.tell()
+    stream.seek(0)
+    while scans <= most and (chunk := stream.read(_CHUNK_BYTES)):
+        scans += (last + chunk).count(_START_OF_SCAN)
+        last = chunk[-1:]
+    stream.seek(place)
+    if scans > most:
+        msg = (
+            f"{path}: more than {most} scans in one JPEG, a normal one has up to 20; save it anew with another program"
+        )
+        raise LimitExceededError(msg)
 
 
 def _enable_heic(path: Path | str) -> None:

@@ -282,6 +282,29 @@ def test_announced_size_is_refused_before_decoding(tmp_path, size):
     check_message(error, path)
 
 
+def test_jpeg_that_paints_over_and_over_is_refused(tmp_path):
+    path = tmp_path / "scans.jpg"
+    whole = io.BytesIO()
+    Image.new("RGB", (4000, 3000), (90, 20, 30)).save(whole, format="JPEG", progressive=True)
+    data = whole.getvalue()
+    path.write_bytes(data)
+    assert read_image(path).width == 4000
+    last = data.rindex(b"\xff\xda")
+    path.write_bytes(data[:last] + data[last:-2] * 2000 + b"\xff\xd9")
+    start = time.perf_counter()
+    with pytest.raises(LimitExceededError, match="scans in one JPEG") as error:
+        read_image(path)
+    assert time.perf_counter() - start < 1
+    check_message(error, path)
+
+
+def test_several_pictures_of_a_phone(tmp_path):
+    path = tmp_path / "phone.jpg"
+    Image.fromarray(photo()).save(path, format="MPO", save_all=True, append_images=[Image.fromarray(corners())])
+    image = read_image(path)
+    assert (image.format, image.width, image.warnings) == ("JPEG", 64, ())
+
+
 def test_limits_are_taken_from_the_object(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(photo()).save(path)
