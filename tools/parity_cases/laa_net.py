@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from parity_cases import laa_net_functions
+from parity_cases import laa_net_functions, laa_net_masks
 from parity_cases.comparing import EXACT, ArrayResult, Case, Tolerance, compare
 from parity_cases.laa_net_nets import run_network
 
@@ -24,8 +24,8 @@ _TOLERANCES: tuple[tuple[str, Tolerance], ...] = (
     (r"sbi_blend_\w+|sbi_boundary|bi_color|bi_blend", Tolerance(absolute=1, touched=0.10)),
 )
 """Everything else of the pseudo-fakes is exact: integer masks, landmarks, indices, run lengths."""
-_INPUTS = re.compile(r"radius_hw|maskwh_pts|bmask\d+_params|nn_queries")
-"""Recorded draws of the pseudo-fakes."""
+_INPUTS = re.compile(r"radius_hw|maskwh_pts|bmask\d+_params|nn_queries|gtedge_mask_u8|bi_mask")
+"""Recorded draws and hand-made masks of the pseudo-fakes."""
 
 
 def run_case(case: Case) -> list[ArrayResult]:
@@ -39,7 +39,7 @@ def _run_functions(case: Case) -> list[ArrayResult]:
     inputs = set(laa_net_functions.INPUTS)
     found: Arrays = {}
     failures: list[ArrayResult] = []
-    for name, run in laa_net_functions.GROUPS.items():
+    for name, run in (laa_net_functions.GROUPS | laa_net_masks.GROUPS).items():
         _collect(found, failures, name, lambda run=run: run(case, offset))  # type: ignore[misc]
     try:
         pseudo_fakes = import_module(_PSEUDO_FAKES)

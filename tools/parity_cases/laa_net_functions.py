@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -268,7 +268,7 @@ def _sam_trajectory(case: Case, offset: int, note: str) -> NDArray[np.float64]:
     return np.stack(steps)
 
 
-GROUPS: Mapping[str, Callable[[Case, int], Arrays]] = {
+GROUPS: dict[str, Callable[[Case, int], Arrays]] = {
     "losses": losses,
     "preprocessing": preprocessing,
     "metrics": metrics,
