@@ -24,7 +24,7 @@ _TOLERANCES: tuple[tuple[str, Tolerance], ...] = (
     (r"sbi_blend_\w+|sbi_boundary|bi_color|bi_blend", Tolerance(absolute=1, touched=0.10)),
 )
 """Everything else of the pseudo-fakes is exact: integer masks, landmarks, indices, run lengths."""
-_INPUTS = re.compile(r"radius_hw|maskwh_pts|bmask\d+_params|nn_queries|gtedge_mask_u8|bi_mask")
+_INPUTS = re.compile(r"radius_hw|maskwh_pts|bmask\d+_params|nn_queries|gtedge_mask_u8|gtlow_mask_u8|bi_mask")
 """Recorded draws and hand-made masks of the pseudo-fakes."""
 
 
