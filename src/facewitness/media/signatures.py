@@ -15,7 +15,6 @@ _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
@@ -73,6 +72,8 @@ def name_of_head(head: bytes) -> str:
         return _RIFF[head[8:12]]
     if head[4:8] == b"ftyp":
         return _name_of_iso_media(head)
+    if head[:2] == b"BM" and head[6:10] == bytes(4):
+        return "BMP"
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name

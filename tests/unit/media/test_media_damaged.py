@@ -62,6 +62,27 @@ def test_streamable_containers_can_end_anywhere(tmp_path, name):
         assert any("ends early" in text for text in video.warnings)
 
 
+@pytest.mark.parametrize("gop", [20, 200])
+def test_recording_that_begins_half_way(tmp_path, gop):
+    whole = write_clip(
+        tmp_path / "whole.ts", frames=200, options={"g": str(gop), "bf": "2", "x264-params": "scenecut=0"}
+    )
+    data = whole.read_bytes()
+    path = tmp_path / "half.ts"
+    path.write_bytes(data[len(data) // 2 // 188 * 188 :])
+    if gop == 200:  # no key frame ever comes
+        with pytest.raises(MediaError, match=";"):
+            sample_frames(path)
+        return
+    video = sample_frames(path, n=8)
+    numbers = [number_in(frame.pixels) for frame in video.frames]
+    assert len(numbers) >= 6
+    assert (
+        np.diff([number - 25 * frame.time_s for number, frame in zip(numbers, video.frames, strict=True)]) < 0.01
+    ).all()
+    assert video.frames[-1].time_s == pytest.approx(video.info.duration_s, abs=0.4)
+
+
 @pytest.mark.parametrize("factor", [10, 0.1])
 def test_header_that_lies_about_the_length(tmp_path, factor):
     path = write_clip(tmp_path / "a.mp4", frames=80)

@@ -96,6 +96,8 @@ def test_heads():
     assert name_of_head(b"\0\0\0\x18ftypmif1\0\0\0\0heic") == "HEIC"
     assert name_of_head(b"\0\0\0\x18ftypisom\0\0\0\0mp42") == "MP4 or QuickTime"
     assert name_of_head(b"\xef\xbb\xbf#EXTM3U\n") == "a playlist"
+    assert name_of_head(b"BM\x10\0\0\0\0\0\0\0\x36") == "BMP"
+    assert name_of_head(b"BMW is a make of car") == "text"
     assert name_of_head(b"RIFF\0\0\0\0WAVE") == "WAV"
     assert name_warning("a.JPG", "JPEG") is None
     assert name_warning("a", "JPEG") is None
