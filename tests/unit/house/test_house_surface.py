@@ -106,10 +106,20 @@ def declared(*groups: str) -> set[str]:
     return {IMPORT_NAMES.get(name, name) for name in names}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
-def test_third_party_imports_are_declared(path):
+def foreign_imports(path):
+    """Top-level names of the third-party packages that a module imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     tops = {a.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     tops |= {n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
-    foreign = tops - set(sys.stdlib_module_names) - {"facewitness"}
+    return tops - set(sys.stdlib_module_names) - {"facewitness"}
+
+
+def test_core_dependencies_are_used():
+    used = set().union(*(foreign_imports(path) for path in modules()))
+    assert declared() <= used, f"in pyproject.toml for nothing: {declared() - used}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_third_party_imports_are_declared(path):
+    foreign = foreign_imports(path)
     assert foreign <= declared("torch"), f"not in pyproject.toml: {foreign - declared('torch')}"
