@@ -207,7 +207,8 @@ class Analyzer:
             source = self._open(path, watch)
             frames = self._look(source, watch, warnings)
         except MediaError as error:
-            return AnalysisResult(_not_scored(describe(path, limits=self.options.limits), str(error), watch))
+            reason = str(error).removeprefix(f"{path}: ")
+            return AnalysisResult(_not_scored(describe(path, limits=self.options.limits), reason, watch))
         with watch.step("judge"):
             faces = self._tracks(frames, is_video=source.is_video)
         verdict = judge_file(faces, len(frames))

@@ -51,13 +51,13 @@ def _headline(verdict: Verdict, name: str) -> Text:
 
 
 def _body(report: Report) -> list[Text]:
-    lines = [Text(printable(_sentence(report.verdict.reason)))]
-    several = len(report.faces) > 1
-    for face in report.faces:
-        words = _explanation(face)
-        if words:
-            label = f"Face {face.track_id} ({face.verdict.label.value}): " if several else ""
-            lines.append(Text(label + printable(words)))
+    told = [(face, words) for face in report.faces if (words := _explanation(face))]
+    lines: list[Text] = []
+    if len(told) != 1 or len(report.faces) > 1:  # else the explanation says all that the reason does
+        lines.append(Text(printable(_sentence(report.verdict.reason))))
+    for face, words in told:
+        label = f"Face {face.track_id} ({face.verdict.label.value}): " if len(report.faces) > 1 else ""
+        lines.append(Text(label + printable(words)))
     lines += [Text(printable(f"! {warning}"), style="yellow") for warning in report.warnings]
     return lines
 

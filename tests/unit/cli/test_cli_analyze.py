@@ -92,10 +92,22 @@ def test_text_says_verdict_score_file_and_why(folder, capsys):
     assert "FAKE" in shown
     assert "0.92" in shown
     assert "fake.png" in shown
-    assert "Score 0.92 is at or above 0.80, which 5 % of real faces reach" in shown
-    assert "Traces of forgery found in this face" in shown
+    words = " ".join(shown.split())
+    assert "Traces of forgery found in this face" in words
+    assert "(synthetic squares), about 5 in 100 real faces scored at or above this line" in words
     assert "NOT_SCORED" in shown
     assert "2 files: 1 FAKE, 1 NOT_SCORED" in shown
+
+
+def test_text_without_explanation_or_for_several_faces_gives_the_reason(tmp_path, capsys):
+    one = save_picture(tmp_path / "one.png", (40, 50, 120, FAKE_GREY))
+    two = save_picture(tmp_path / "two.png", (10, 50, 120, FAKE_GREY), (180, 50, 80, REAL_GREY))
+    main(["analyze", str(one), "--no-explain", *USE])
+    assert "Score 0.92 is at or above 0.80, which 5 % of real faces reach" in capsys.readouterr().out
+    main(["analyze", str(two), *USE])
+    words = " ".join(capsys.readouterr().out.split())
+    assert "Face 1 of 2 scores highest: score 0.92" in words
+    assert "Face 2 (REAL): No trace found" in words
 
 
 def test_exit_code_is_1_when_nothing_was_scored(folder, capsys):
