@@ -1,0 +1,206 @@
+"""Faces cut out once with wide margins, so that training reads memory-mapped arrays instead of files.
+
+A cache is a folder with ``faces.npy`` (``(n, side, side, 3)`` uint8 RGB), ``points.npy``
+(``(n, 468, 2)`` float32 mesh in cache pixels), ``valid.npy`` (``(n, 4)`` part of the square that lies in
+the picture) and ``index.csv``. It is written atomically and carries a fingerprint of what made it.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.errors import ConfigError, FaceError, MediaError
+from facewitness.faces.crops import CropSpec, apply_affine, crop_face
+from facewitness.faces.finder import FaceFinder
+
+CACHE_MARGIN_RATIO = 1.75
+CACHE_SIDE_PX = 304
+
+
+@dataclass(frozen=True)
+class FaceRow:
+    """One picture of a manifest.
+
+    Attributes:
+        file: Path relative to the root.
+        label: 0 real, 1 fake.
+        group: First folder of ``file``; sampling weights and metrics go by it.
+        identity: Who it shows; splits never share one.
+    """
+
+    file: str
+    label: int
+    group: str
+    identity: str
+
+
+def read_manifest(root: Path, groups: Sequence[str] = ()) -> list[FaceRow]:
+    """Rows of ``root/manifest.csv`` (columns ``file``, ``label``, ``identity``).
+
+    Args:
+        root: Folder with the manifest.
+        groups: First folders to keep; empty keeps all.
+
+    Raises:
+        ConfigError: If the manifest is missing or lacks a column, or a group is not in it.
+    """
+    path = root / "manifest.csv"
+    if not path.is_file():
+        msg = f"expected {path} with columns file, label, identity; create it or give another --data"
+        raise ConfigError(msg)
+    with path.open(newline="", encoding="utf-8") as stream:
+        raw = list(csv.DictReader(stream))
+    missing = {"file", "label", "identity"} - set(raw[0] if raw else ())
+    if missing:
+        msg = f"{path} lacks the columns {sorted(missing)}"
+        raise ConfigError(msg)
+    rows = [FaceRow(r["file"], int(r["label"]), r["file"].split("/")[0], r["identity"]) for r in raw]
+    unknown = sorted(set(groups) - {r.group for r in rows})
+    if unknown:
+        msg = f"{path} has no group {unknown}; it has {sorted({r.group for r in rows})}"
+        raise ConfigError(msg)
+    return [r for r in rows if not groups or r.group in groups]
+
+
+@dataclass(frozen=True)
+class FaceCache:
+    """An opened cache; ``faces`` is a read-only memory map."""
+
+    rows: tuple[FaceRow, ...]
+    faces: NDArray[np.uint8]
+    meshes: NDArray[np.float32]
+    valid: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def select(self, *, groups: Sequence[str], validation_share: float, validation: bool) -> NDArray[np.intp]:
+        """Indices of the faces of ``groups`` on one side of a split by identity.
+
+        Args:
+            groups: Groups to keep.
+            validation_share: Share of identities held out, by a hash of the identity.
+            validation: Which side to return.
+        """
+        return np.array(
+            [
+                i
+                for i, row in enumerate(self.rows)
+                if row.group in groups and (_unit_hash(row.identity) < validation_share) == validation
+            ],
+            dtype=np.intp,
+        )
+
+
+def _unit_hash(text: str) -> float:
+    """A number in [0, 1) that depends on ``text`` only."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
+
+
+def _fingerprint(root: Path, rows: Sequence[FaceRow]) -> str:
+    """Hash of everything that the cache's content depends on."""
+    sizes = [(row.file, (root / row.file).stat().st_size if (root / row.file).is_file() else -1) for row in rows]
+    return hashlib.sha256(json.dumps([CACHE_MARGIN_RATIO, CACHE_SIDE_PX, sizes]).encode()).hexdigest()
+
+
+def open_cache(folder: Path) -> FaceCache:
+    """Open a finished cache.
+
+    Raises:
+        ConfigError: If the folder holds none.
+    """
+    if not (folder / "fingerprint.txt").is_file():
+        msg = f"{folder} holds no face cache"
+        raise ConfigError(msg)
+    with (folder / "index.csv").open(newline="", encoding="utf-8") as stream:
+        rows = tuple(FaceRow(r["file"], int(r["label"]), r["group"], r["identity"]) for r in csv.DictReader(stream))
+    return FaceCache(
+        rows,
+        np.load(folder / "faces.npy", mmap_mode="r"),
+        np.load(folder / "points.npy"),
+        np.load(folder / "valid.npy"),
+    )
+
+
+def build_cache(root: Path, rows: Sequence[FaceRow], folder: Path) -> FaceCache:
+    """Find the largest face of every picture and store it; a cache of the same fingerprint is reused.
+
+    Pictures without a face or that cannot be read are left out and listed in ``skipped.txt``.
+
+    Raises:
+        FaceError: If no picture has a face.
+    """
+    from rich.progress import track
+
+    from facewitness.media.images import read_image
+
+    fingerprint = _fingerprint(root, rows)
+    done = folder / "fingerprint.txt"
+    if done.is_file() and done.read_text(encoding="utf-8").strip() == fingerprint:
+        return open_cache(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    done.unlink(missing_ok=True)
+    finder = FaceFinder(min_presence=0.3)
+    side = CACHE_SIDE_PX
+    faces = np.lib.format.open_memmap(folder / "faces.npy", "w+", np.uint8, (len(rows), side, side, 3))
+    kept: list[FaceRow] = []
+    meshes, valid, skipped = [], [], []
+    for row in track(rows, description="caching faces"):
+        try:
+            image = read_image(root / row.file).pixels
+        except MediaError as error:
+            skipped.append(f"{row.file}: {error}")
+            continue
+        found = finder.find(image)
+        if not found:
+            skipped.append(f"{row.file}: no face found")
+            continue
+        spec = CropSpec(margin_ratio=CACHE_MARGIN_RATIO, size=side, border="replicate")
+        crop = crop_face(image, found[0].box, spec)
+        faces[len(kept)] = crop.image
+        corners = np.array([[0, 0], [image.shape[1] - 1, image.shape[0] - 1]], dtype=np.float32)
+        valid.append(np.clip(apply_affine(crop.frame_to_crop, corners), 0, side - 1).reshape(4))
+        meshes.append(apply_affine(crop.frame_to_crop, found[0].mesh))
+        kept.append(row)
+    if not kept:
+        msg = f"no face found in any of {len(rows)} pictures under {root}"
+        raise FaceError(msg)
+    _finish(folder, faces, kept, meshes, valid, skipped)
+    done.write_text(fingerprint + "\n", encoding="utf-8")
+    return open_cache(folder)
+
+
+def _finish(
+    folder: Path,
+    faces: NDArray[np.uint8],
+    kept: Sequence[FaceRow],
+    meshes: Sequence[NDArray[np.float32]],
+    valid: Sequence[NDArray[np.float32]],
+    skipped: Sequence[str],
+) -> None:
+    """Write everything but the fingerprint, which alone makes the cache valid."""
+    faces.flush()  # type: ignore[attr-defined]
+    np.save(folder / "points.npy", np.stack(meshes))
+    np.save(folder / "valid.npy", np.stack(valid))
+    (folder / "skipped.txt").write_text("\n".join(skipped), encoding="utf-8")
+    with (folder / "index.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, [f.name for f in fields(FaceRow)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in kept)
+
+
+def enlarge(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Resize a square picture, area when shrinking and bicubic when enlarging (as `crop_face` does)."""
+    if image.shape[0] == side:
+        return image
+    how = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (side, side), interpolation=how), dtype=np.uint8)
