@@ -71,14 +71,14 @@ class Degradation:
     def __call__(self, image: Image) -> Image:
         """Apply to one ``(H, W, 3)`` uint8 RGB picture; the result is smaller when ``scale`` < 1."""
         if self.colour_table is not None:
-            image = cv2.LUT(image, self.colour_table)
+            image = np.asarray(cv2.LUT(image, self.colour_table), dtype=np.uint8)
         if self.grey:
-            image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            image = np.repeat(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)[..., None], 3, 2)
         if self.blur_sigma_px > 0:
-            image = cv2.GaussianBlur(image, (0, 0), self.blur_sigma_px)
+            image = np.asarray(cv2.GaussianBlur(image, (0, 0), self.blur_sigma_px), dtype=np.uint8)
         if self.scale < 1:
             side = (max(2, round(image.shape[1] * self.scale)), max(2, round(image.shape[0] * self.scale)))
-            image = cv2.resize(image, side, interpolation=cv2.INTER_AREA)
+            image = np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         if self.noise_sigma > 0:
             noise = np.random.default_rng(self.noise_seed).standard_normal(image.shape, dtype=np.float32)
             image = np.clip(image + noise * np.float32(self.noise_sigma), 0, 255).astype(np.uint8)
@@ -89,9 +89,7 @@ class Degradation:
         return np.ascontiguousarray(image)
 
 
-def draw_degradation(
-    rng: np.random.Generator, side_px: int, config: DegradationConfig | None = None
-) -> Degradation:
+def draw_degradation(rng: np.random.Generator, side_px: int, config: DegradationConfig | None = None) -> Degradation:
     """Draw a chain of losses for pictures of about ``side_px`` pixels."""
     c = config or DegradationConfig()
     scale = 1.0
@@ -130,7 +128,8 @@ def jpeg_compress(image: Image, *, quality: int) -> Image:
         A new picture of the same size.
     """
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return np.ascontiguousarray(decoded[..., ::-1])
 
 
 def h264_compress(image: Image, *, crf: int, inter: bool = False) -> Image:

@@ -23,8 +23,10 @@ _MIN_FACE_PX: Final = 16
 _EDGE_PX: Final = 2
 """Poisson blending needs a rim of target pixels around the mask."""
 _SUBPIXEL_BITS: Final = 4
-_MAX_FOLDED: Final = 0.15
-"""Largest share of the hull that may be mirrored in the donor (the far side of a turned face)."""
+_MAX_TORN: Final = 0.1
+"""Largest share of the face that may be torn: mirrored (the far side of a turned face) or stretched."""
+_MAX_STRETCH: Final = 4.0
+"""Change of a triangle's area, against that of the whole face, from which it counts as torn."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def triangulated_swap(
 
     Raises:
         FaceError: If the landmarks do not correspond or are not finite, the face is smaller than 16 px or outside
-            the picture, or the two poses are so different that the triangles fold over.
+            the picture, or the two poses are too different (triangles fold over or stretch).
 
     Reference: the classical landmark swap (Delaunay triangles, Reinhard et al. 2001 for colour, Perez et al. 2003 for
     the Poisson blend), as in FaceSwap of FaceForensics++ (section 3).
@@ -79,9 +81,7 @@ def triangulated_swap(
     warped = cv2.remap(donor, field[..., 0], field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     source = transfer_colour(np.asarray(warped, dtype=np.uint8), target, inside, strength=strength)
     left, top, width, height = cv2.boundingRect(inside)
-    cloned = cv2.seamlessClone(
-        source, target, inside * 255, (left + width // 2, top + height // 2), cv2.NORMAL_CLONE
-    )
+    cloned = cv2.seamlessClone(source, target, inside * 255, (left + width // 2, top + height // 2), cv2.NORMAL_CLONE)
     fake = np.where(inside[..., None] > 0, cloned, target).astype(np.uint8)
     return TriangulatedSwap(fake, inside.astype(np.float32))
 
@@ -152,7 +152,7 @@ def _shrink_donor(donor: Image, ours: Points, theirs: Points) -> tuple[Image, Po
     size = (max(2, round(donor.shape[1] * ratio)), max(2, round(donor.shape[0] * ratio)))
     scale = np.array(size, np.float32) / np.array(donor.shape[1::-1], np.float32)
     small = np.asarray(cv2.resize(donor, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    return small, (ours + np.float32(0.5)) * scale - np.float32(0.5)
+    return small, np.asarray((ours + 0.5) * scale - 0.5, dtype=np.float32)
 
 
 def delaunay(points: Points) -> NDArray[np.intp]:
@@ -179,11 +179,7 @@ def _piecewise_affine(theirs: Points, ours: Points, inside: NDArray[np.uint8]) -
     triangles = delaunay(theirs)
     area = _areas(theirs[triangles])
     triangles, area = triangles[np.abs(area) > 1e-2], area[np.abs(area) > 1e-2]
-    folded = _areas(ours[triangles]) * area <= 0
-    share = float(np.abs(area[folded]).sum() / max(float(np.abs(area).sum()), 1e-6))
-    if share > _MAX_FOLDED:
-        msg = f"the poses are too different: {share:.0%} of the face would fold over; choose a donor of similar pose"
-        raise FaceError(msg)
+    _refuse_torn(area, _areas(ours[triangles]))
     ones = np.ones((*triangles.shape, 1))
     maps = np.linalg.solve(np.concatenate([theirs[triangles], ones], axis=2), ours[triangles].astype(np.float64))
     # Slivers that no triangle covers follow the map of the whole face.
@@ -197,6 +193,16 @@ def _piecewise_affine(theirs: Points, ours: Points, inside: NDArray[np.uint8]) -
     y = np.arange(inside.shape[0], dtype=np.float32)[:, None, None]
     own = table[owner]
     return np.asarray(x * own[..., 0, :] + y * own[..., 1, :] + own[..., 2, :], dtype=np.float32)
+
+
+def _refuse_torn(area: NDArray[np.float32], donor_area: NDArray[np.float32]) -> None:
+    """Refuse pairs of poses between which too much of the face is mirrored or stretched."""
+    whole = float(np.abs(area).sum())
+    stretch = donor_area / area * (whole / max(float(np.abs(donor_area).sum()), 1e-6))
+    torn = float(np.abs(area[(stretch < 1 / _MAX_STRETCH) | (stretch > _MAX_STRETCH)]).sum()) / max(whole, 1e-6)
+    if torn > _MAX_TORN:
+        msg = f"the poses are too different: {torn:.0%} of the face would be torn; choose a donor of similar pose"
+        raise FaceError(msg)
 
 
 def _areas(triangles: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -46,7 +46,8 @@ def part_mask(landmarks: NDArray[np.float32], part: Part, shape: tuple[int, int]
         hull = cv2.convexHull(np.round(landmarks[list(group)]).astype(np.int32))
         cv2.fillConvexPoly(mask, hull, 1)
     if grow_px > 0:
-        mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow_px + 1,) * 2))
+        element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow_px + 1, 2 * grow_px + 1))
+        mask = np.asarray(cv2.dilate(mask, element), dtype=np.uint8)
     return mask.astype(np.float32)
 
 
