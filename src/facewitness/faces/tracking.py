@@ -1,0 +1,194 @@
+"""Faces of single frames joined into one track per person.
+
+Only geometry is compared, so a track says "the same place, size and pose, as far as a person can have
+moved in the time between". What a person can have moved grows with that time: frames may be neighbours
+or, in a sparse sample of a long video, many seconds apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.faces.detection import iou
+from facewitness.faces.finder import Face
+
+_REACH, _REACH_PER_S, _MAX_REACH = 0.25, 1.5, 1.0
+_GROWTH, _GROWTH_PER_S, _MAX_GROWTH = 0.15, 0.7, 0.5
+_MISSED_S, _MISSED_INTERVALS = 2.0, 2.5
+_VELOCITY_KEPT, _VELOCITY_TRUSTED_S = 0.75, 1.0
+_STALE_COST = 0.2
+_NEW_TRACK_COST = 1.5
+
+
+@dataclass
+class Track:
+    """One person through time.
+
+    Attributes:
+        items: Frame index, time in seconds, and face, in order of time; never empty, one per frame.
+    """
+
+    items: list[tuple[int, float, Face]] = field(default_factory=list)
+
+    @property
+    def last(self) -> Face:
+        """The face seen last."""
+        return self.items[-1][2]
+
+    @property
+    def last_s(self) -> float:
+        """When it was seen last, seconds."""
+        return self.items[-1][1]
+
+    def expected_shift(self, time_s: float) -> NDArray[np.float32]:
+        """``(2,)`` pixels by which the face should have moved on since it was seen last.
+
+        A steady movement goes on for a while, which tells two people apart who cross; it is damped, and after a
+        second without a sighting nothing is known of it.
+        """
+        if len(self.items) < 2:
+            return np.zeros(2, np.float32)
+        (_, before_s, before), (_, last_s, last) = self.items[-2:]
+        elapsed, ahead = last_s - before_s, time_s - last_s
+        if not (0 < elapsed <= _VELOCITY_TRUSTED_S and 0 < ahead <= _VELOCITY_TRUSTED_S):
+            return np.zeros(2, np.float32)
+        step = last.mesh.mean(axis=0) - before.mesh.mean(axis=0)
+        return np.asarray(step * (_VELOCITY_KEPT * ahead / elapsed), dtype=np.float32)
+
+
+def link_tracks(frames: Sequence[tuple[int, float, Sequence[Face]]]) -> list[Track]:
+    """Join the faces of successive frames into tracks.
+
+    Faces are assigned to tracks so that the sum of costs over a frame is least: lack of overlap plus the distance
+    of landmarks in units of the face's size, both after the track's own movement. A face too far from every track,
+    or of another size, begins a new one. A track without a face waits for two seconds, or two and a half of the
+    usual intervals between frames where that is longer.
+
+    Args:
+        frames: Index, time in seconds and faces of each frame, in order of time; frames without faces belong in.
+
+    Returns:
+        Tracks in the order in which they begin; those of one frame in the order of its faces. Every face is in
+        exactly one track.
+
+    Example:
+        >>> mesh = np.random.default_rng(0).uniform(100, 200, (468, 2)).astype(np.float32)
+        >>> face = Face(np.array([100, 100, 200, 200], np.float32), mesh, 1.0, 0.9)
+        >>> [[index for index, _, _ in track.items] for track in link_tracks([(0, 0.0, [face]), (9, 0.3, [face])])]
+        [[0, 9]]
+    """
+    patience_s = _patience([time_s for _, time_s, _ in frames])
+    tracks: list[Track] = []
+    open_tracks: list[Track] = []
+    for index, time_s, faces in frames:
+        open_tracks = [track for track in open_tracks if time_s - track.last_s <= patience_s]
+        costs = _costs(open_tracks, faces, time_s, patience_s)
+        taken = dict(zip(*assign(costs, _NEW_TRACK_COST), strict=True))
+        followed = {column: open_tracks[row] for row, column in taken.items()}
+        for column, face in enumerate(faces):
+            track = followed.get(column)
+            if track is None:
+                track = Track()
+                tracks.append(track)
+                open_tracks.append(track)
+            track.items.append((index, time_s, face))
+    return tracks
+
+
+def _patience(times_s: Sequence[float]) -> float:
+    """How long a track waits for its face, in seconds."""
+    intervals = np.diff(np.asarray(times_s, dtype=np.float64))
+    usual = float(np.median(intervals)) if intervals.size else 0.0
+    return max(_MISSED_S, _MISSED_INTERVALS * usual)
+
+
+def _costs(tracks: Sequence[Track], faces: Sequence[Face], time_s: float, patience_s: float) -> NDArray[np.float64]:
+    """``(tracks, faces)`` cost of giving a face to a track; infinite where it cannot be the same person."""
+    costs = np.full((len(tracks), len(faces)), np.inf)
+    if not tracks or not faces:
+        return costs
+    meshes = np.stack([face.mesh for face in faces])
+    boxes = np.stack([face.box for face in faces])
+    spreads = _spread(meshes)
+    for row, track in enumerate(tracks):
+        gap = max(0.0, time_s - track.last_s)
+        shift = track.expected_shift(time_s)
+        spread = _spread(track.last.mesh[None])[0]
+        distances = np.linalg.norm(meshes - (track.last.mesh + shift), axis=2).mean(axis=1)
+        distances /= np.sqrt(np.maximum(spreads * spread, 1e-9))
+        growth = np.abs(np.log(np.maximum(spreads, 1e-9) / max(spread, 1e-9)))
+        possible = (distances <= min(_MAX_REACH, _REACH + _REACH_PER_S * gap)) & (
+            growth <= min(_MAX_GROWTH, _GROWTH + _GROWTH_PER_S * gap)
+        )
+        apart = 1 - iou(track.last.box + np.tile(shift, 2), boxes)
+        stale = _STALE_COST * gap / patience_s
+        costs[row, possible] = (0.5 * apart + 0.5 * distances + stale)[possible]
+    return costs
+
+
+def _spread(meshes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """``(n,)`` longer sides of ``(n, 468, 2)`` meshes in pixels."""
+    return np.asarray(np.ptp(meshes, axis=1).max(axis=1), dtype=np.float64)
+
+
+def assign(costs: NDArray[np.float64], skip_cost: float) -> tuple[list[int], list[int]]:
+    """Pair rows with columns at the least total cost, where leaving a row alone costs ``skip_cost``.
+
+    Args:
+        costs: ``(n, m)``; infinite (or NaN) where a pair is not allowed. None may be below 0.
+        skip_cost: Pairs dearer than this are never made.
+
+    Returns:
+        Rows and the columns paired with them, rows ascending.
+
+    Reference: shortest augmenting paths with potentials (Jonker and Volgenant, 1987).
+
+    Example:
+        >>> assign(np.array([[0.1, 0.2], [0.2, 0.9]]), 1.0)
+        ([0, 1], [1, 0])
+    """
+    rows, columns = costs.shape
+    if rows == 0 or columns == 0:
+        return [], []
+    never = 1e6 * (skip_cost + 1)
+    allowed = np.where(np.isfinite(costs) & (costs <= skip_cost), costs, never)
+    alone = np.full((rows, rows), never)  # each row has a column of its own, for being left alone
+    np.fill_diagonal(alone, skip_cost)
+    owner = _shortest_paths(np.concatenate([allowed, alone], axis=1))
+    pairs = sorted((int(row), column) for column, row in enumerate(owner[:columns]) if row >= 0)
+    return [row for row, _ in pairs], [column for _, column in pairs]
+
+
+def _shortest_paths(costs: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Row that each column goes to (-1: none) when every row gets one column, ``(n, m)`` with n <= m."""
+    rows, columns = costs.shape
+    row_price, column_price = np.zeros(rows), np.zeros(columns)
+    owner = np.full(columns, -1, dtype=np.intp)
+    for start in range(rows):
+        nearest = np.full(columns, np.inf)
+        came_from = np.full(columns, -1, dtype=np.intp)
+        done = np.zeros(columns, dtype=bool)
+        row, column, length = start, -1, 0.0
+        while row >= 0:
+            through = length + costs[row] - row_price[row] - column_price
+            shorter = ~done & (through < nearest)
+            nearest[shorter] = through[shorter]
+            came_from[shorter] = column
+            column = int(np.argmin(np.where(done, np.inf, nearest)))
+            length = float(nearest[column])
+            done[column] = True
+            row = int(owner[column])
+        settled = done.copy()
+        settled[column] = False
+        row_price[start] += length
+        row_price[owner[settled]] += length - nearest[settled]
+        column_price[settled] -= length - nearest[settled]
+        while column >= 0:
+            previous = int(came_from[column])
+            owner[column] = start if previous < 0 else owner[previous]
+            column = previous
+    return owner
