@@ -27,6 +27,7 @@ _TIGHT_SHARE = 0.55
 _SMALL_SHARE = 0.12
 _TILE_FROM_PX = 640
 _SAME_FACE = 0.5
+_MOST_FITS = 6
 
 
 @dataclass(frozen=True)
@@ -133,32 +134,27 @@ class FaceFinder:
             found = [
                 d for view in tiles(image, longer / 3) for d in self._detector.look(image, view, self.min_detection)
             ]
-            faces = _distinct(faces + self._fit_all(image, found))
+            faces = _distinct(faces + self._fit_all(image, found, known=faces))
         if not faces and longer < 2 * shorter:
             faces = self._fit_whole(image)
         faces = [f for f in _distinct(faces) if f.size_px >= self.min_face_px]
         return sorted(faces, key=lambda f: -f.size_px)[: self.max_faces]
 
-    def find_near(self, image: NDArray[np.uint8], previous: Sequence[Face]) -> list[Face]:
-        """Follow known faces into the next frame of a video, without looking for new ones.
-
-        Args:
-            image: ``(H, W, 3)`` uint8 RGB.
-            previous: Faces of the frame before.
-
-        Returns:
-            The faces still there, in the order of ``previous``; each keeps its detection score.
-
-        Raises:
-            FaceError: If ``image`` is not ``(H, W, 3)`` uint8.
-        """
-        check_image(image)
-        fitted = [self._fit(image, roi_of_mesh(face.mesh), face.detection_score) for face in previous]
-        return _distinct([face for face in fitted if face is not None])
-
-    def _fit_all(self, image: NDArray[np.uint8], detections: Sequence[Detection]) -> list[Face]:
-        fitted = (self._fit(image, roi_of_detection(d), d.score) for d in detections)
-        return _distinct([face for face in fitted if face is not None])
+    def _fit_all(
+        self, image: NDArray[np.uint8], detections: Sequence[Detection], known: Sequence[Face] = ()
+    ) -> list[Face]:
+        """Fit the best box of each place; neighbouring tiles find a face twice, and some faces are ``known``."""
+        taken = [(face.box, face.detection_score) for face in known]
+        fitted: list[Face] = []
+        for detection in sorted(detections, key=lambda d: -d.score):
+            rivals = [box for box, score in taken if score >= detection.score]
+            if rivals and float(iou(detection.box, np.stack(rivals)).max()) > _SAME_FACE:
+                continue
+            face = self._fit(image, roi_of_detection(detection), detection.score)
+            if face is not None:
+                taken.append((detection.box, detection.score))
+                fitted.append(face)
+        return _distinct(fitted)
 
     def _fit_whole(self, image: NDArray[np.uint8]) -> list[Face]:
         """A face that fills the picture and that no box was found for."""
@@ -167,15 +163,26 @@ class FaceFinder:
         return [] if face is None else [face]
 
     def _fit(self, image: NDArray[np.uint8], roi: Roi, score: float) -> Face | None:
-        """Fit the mesh, then once more around the first answer; None where there is no face."""
-        mesh, _ = self._mesh.fit(image, roi)
-        if not _sane(mesh, roi):
-            return None
-        mesh, presence = self._mesh.fit(image, roi_of_mesh(mesh))
-        if presence < self.min_presence or not _sane(mesh, roi):
-            return None
+        """Fit the mesh again and again around the last answer until it stays; None where there is no face.
+
+        Each fit leaves about half of the error of its region, so that a poor box costs a few more.
+        """
+        for turn in range(_MOST_FITS):
+            mesh, presence = self._mesh.fit(image, roi)
+            if not _sane(mesh, roi) or (turn > 0 and presence < self.min_presence):
+                return None
+            looked_at, roi = roi, roi_of_mesh(mesh)
+            if turn > 0 and _settled(looked_at, roi):
+                break
         box = np.concatenate([mesh.min(axis=0), mesh.max(axis=0)])
         return Face(box, mesh, presence, score)
+
+
+def _settled(before: Roi, after: Roi) -> bool:
+    """Whether another fit would hardly move the mesh."""
+    moved = float(np.hypot(after.x - before.x, after.y - before.y)) / before.side
+    turned = abs(float(np.angle(np.exp(1j * (after.angle - before.angle)))))
+    return moved < 0.03 and turned < 0.06 and abs(after.side / before.side - 1) < 0.06
 
 
 def _sane(mesh: NDArray[np.float32], roi: Roi) -> bool:
