@@ -19,7 +19,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class DegradationConfig:
-    """Probabilities and ranges; ``*_p`` is the chance that the step happens.
+    """Probabilities and ranges, both ends included; ``*_p`` is the chance that the step happens.
 
     Attributes:
         scale_p: Downscaling (area), not undone: the caller resizes to the network's size.
@@ -45,7 +45,7 @@ class DegradationConfig:
     h264_crf: tuple[int, int] = (18, 41)
     h264_inter_p: float = 0.4
     jpeg_p: float = 0.5
-    jpeg_quality: tuple[int, int] = (35, 96)
+    jpeg_quality: tuple[int, int] = (35, 95)
     blur_p: float = 0.2
     blur_sigma_px: tuple[float, float] = (0.3, 1.3)
     noise_p: float = 0.15
@@ -81,7 +81,7 @@ class Degradation:
             image = np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         if self.noise_sigma > 0:
             noise = np.random.default_rng(self.noise_seed).standard_normal(image.shape, dtype=np.float32)
-            image = np.clip(image + noise * np.float32(self.noise_sigma), 0, 255).astype(np.uint8)
+            image = np.clip(np.rint(image + noise * np.float32(self.noise_sigma)), 0, 255).astype(np.uint8)
         if self.h264_crf is not None:
             image = h264_compress(image, crf=self.h264_crf, inter=self.h264_inter)
         if self.jpeg_quality is not None:
@@ -105,7 +105,7 @@ def draw_degradation(rng: np.random.Generator, side_px: int, config: Degradation
         noise_seed=int(rng.integers(1 << 31)),
         h264_crf=int(rng.integers(c.h264_crf[0], c.h264_crf[1] + 1)) if with_h264 else None,
         h264_inter=bool(rng.random() < c.h264_inter_p),
-        jpeg_quality=int(rng.integers(*c.jpeg_quality)) if rng.random() < c.jpeg_p else None,
+        jpeg_quality=int(rng.integers(c.jpeg_quality[0], c.jpeg_quality[1] + 1)) if rng.random() < c.jpeg_p else None,
     )
 
 

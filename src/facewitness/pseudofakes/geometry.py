@@ -88,6 +88,22 @@ def affine_about_centre(
     )
 
 
+def whole_image_map(height: int, width: int, out: int) -> NDArray[np.float64]:
+    """Matrix that puts a whole picture into a square: centre on centre, aspect kept.
+
+    Args:
+        height: Of the picture, pixels.
+        width: Of the picture, pixels.
+        out: Side of the square, pixels.
+
+    Returns:
+        ``(2, 3)`` float64, picture to square; scale ``(out - 1) / (longer side - 1)``.
+    """
+    scale = (out - 1) / max(height - 1, width - 1, 1)
+    middle = (out - 1) / 2
+    return np.array([[scale, 0, middle - scale * (width - 1) / 2], [0, scale, middle - scale * (height - 1) / 2]])
+
+
 _CELL: Final = 4
 """Spacing in pixels at which `elastic_field` draws its noise."""
 

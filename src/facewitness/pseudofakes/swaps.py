@@ -70,5 +70,5 @@ def match_colour(source: Image, target: Image, mask: NDArray[np.float32], *, wit
     mean_t, std_t = (v.ravel() for v in cv2.meanStdDev(target, mask=inside))
     gain = np.clip(std_t / np.maximum(std_s, 1.0), 0.5, 2.0) if with_spread else np.ones(3)
     levels = np.arange(256, dtype=np.float32)[:, None]
-    table = np.clip((levels - mean_s) * gain + mean_t, 0, 255).astype(np.uint8)[None]
+    table = np.clip(np.rint((levels - mean_s) * gain + mean_t), 0, 255).astype(np.uint8)[None]
     return np.asarray(cv2.LUT(source, table), dtype=np.uint8)

@@ -118,7 +118,7 @@ def _median(rng: np.random.Generator, image: Image, strength: float) -> Image:
 
 
 def _jpeg(rng: np.random.Generator, image: Image, strength: float) -> Image:
-    return jpeg_compress(image, quality=int(rng.integers(round(90 - 70 * strength), 90)))
+    return jpeg_compress(image, quality=int(rng.integers(min(round(90 - 70 * strength), 89), 90)))
 
 
 def _sharpen(rng: np.random.Generator, image: Image, strength: float) -> Image:
@@ -129,7 +129,8 @@ def _sharpen(rng: np.random.Generator, image: Image, strength: float) -> Image:
 
 def _noise(rng: np.random.Generator, image: Image, strength: float) -> Image:
     sigma = np.float32(rng.uniform(1, 7) * strength)
-    return np.clip(image + rng.standard_normal(image.shape, dtype=np.float32) * sigma, 0, 255).astype(np.uint8)
+    noise = rng.standard_normal(image.shape, dtype=np.float32) * sigma
+    return np.asarray(np.clip(np.rint(image + noise), 0, 255), dtype=np.uint8)
 
 
 _STEPS = (_soften, _blur, _median, _jpeg, _sharpen, _noise)
@@ -140,5 +141,5 @@ def colour_shift(rng: np.random.Generator, image: Image, *, limit: float) -> Ima
     shift = rng.uniform(-limit, limit, 3) + rng.uniform(-limit, limit)
     gain = rng.uniform(0.9, 1.1)
     levels = np.arange(256, dtype=np.float32)[:, None]
-    table = np.clip((levels - 128) * gain + 128 + shift, 0, 255).astype(np.uint8)[None]
+    table = np.clip(np.rint((levels - 128) * gain + 128 + shift), 0, 255).astype(np.uint8)[None]
     return np.asarray(cv2.LUT(image, table), dtype=np.uint8)

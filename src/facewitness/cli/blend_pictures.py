@@ -1,0 +1,191 @@
+"""What ``facewitness blend`` makes and writes: blends of the largest face, their pictures, one sheet."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from facewitness import __version__
+from facewitness.errors import ConfigError, FaceError
+from facewitness.faces.crops import CropSpec, FaceCrop, apply_affine, crop_face
+from facewitness.faces.finder import FaceFinder
+from facewitness.media.images import read_image
+from facewitness.pseudofakes.blending import boundary_to_uint8
+from facewitness.pseudofakes.items import Geometry, apply_geometry
+from facewitness.pseudofakes.masks import Mode
+from facewitness.pseudofakes.self_blended import SelfBlend, SelfBlendConfig, self_blend
+from facewitness.pseudofakes.targets import BoundaryTargets, TargetConfig, boundary_targets
+from facewitness.reports.heat import heat_colours
+
+Picture = NDArray[np.uint8]
+
+MARGIN_RATIO: Final = 1.5
+"""Side of the crop in units of the face's longer side, as the authors cut their training faces."""
+HEATMAP_CELLS: Final = 96
+_TITLES: Final = ("real", "fake", "mask", "boundary", "heatmap target")
+_GAP: Final = 8
+_INK, _PAPER = (30, 30, 30), (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class MadeBlend:
+    """One blend with its targets."""
+
+    pair: SelfBlend
+    targets: BoundaryTargets
+
+    def pictures(self) -> dict[str, Picture]:
+        """File stem to uint8 picture, RGB or grey."""
+        return {
+            "real": self.pair.real,
+            "fake": self.pair.fake,
+            "mask": np.rint(self.pair.mask * np.float32(255)).astype(np.uint8),
+            "boundary": boundary_to_uint8(self.pair.boundary),
+            "heatmap": np.rint(self.targets.heatmap * np.float32(255)).astype(np.uint8),
+        }
+
+    def panels(self) -> list[Picture]:
+        """The five ``(h, w, 3)`` pictures of a row of the sheet; the heatmap is enlarged and lies over the fake."""
+        shown = self.pictures()
+        side = Image.fromarray(shown["fake"]).size
+        heat = np.asarray(Image.fromarray(shown["heatmap"]).resize(side, Image.Resampling.BILINEAR))
+        strength = heat.astype(np.float32) / np.float32(255)
+        dimmed = shown["fake"] * np.float32(0.45)
+        colours = heat_colours(strength)
+        over = dimmed + (colours - dimmed) * np.sqrt(strength)[..., None]
+        grey = [np.repeat(shown[name][..., None], 3, axis=2) for name in ("mask", "boundary")]
+        return [shown["real"], shown["fake"], *grey, np.rint(over).astype(np.uint8)]
+
+    def words(self) -> str:
+        """The main parameters in one line."""
+        draw = self.pair.draw
+        where = "source" if draw.colour_on_source else "target"
+        return f"hull {draw.kind}, ratio {draw.ratio:g}, colours of the {where} changed, {draw.colour.frequency}"
+
+
+@dataclass(frozen=True)
+class Blends:
+    """All blends of one picture.
+
+    Attributes:
+        made: At least one.
+        facts: What else belongs into ``blend.json``.
+    """
+
+    made: tuple[MadeBlend, ...]
+    facts: dict[str, Any]
+
+
+def make_blends(path: Path, *, seed: int, mode: Mode, count: int, size: int) -> Blends:
+    """Find the largest face of a picture and blend it.
+
+    Args:
+        path: Picture file.
+        seed: Blend ``i`` depends on it and on ``i`` alone.
+        mode: ``corrected`` or ``official``.
+        count: How many.
+        size: Side of the crop in pixels.
+
+    Raises:
+        MediaError: If the picture cannot be read.
+        FaceError: If there is no face in it, or none that can be blended.
+    """
+    pixels = read_image(path).pixels
+    faces = FaceFinder().find(pixels)
+    if not faces:
+        msg = f"{path.name}: no face found; give a picture in which a face is at least 20 pixels wide"
+        raise FaceError(msg)
+    face = faces[0]
+    crop = crop_face(pixels, face.box, CropSpec(MARGIN_RATIO, size))
+    landmarks = apply_affine(crop.frame_to_crop, face.landmarks81)
+    made = tuple(_one(crop, landmarks, np.random.default_rng([seed, number]), mode) for number in range(count))
+    facts = {
+        "facewitness": __version__,
+        "picture": path.name,
+        "seed": seed,
+        "mode": mode,
+        "face_box": face.box.tolist(),
+        "crop_to_frame": crop.crop_to_frame.tolist(),
+        "crop_px": size,
+    }
+    return Blends(made, facts)
+
+
+def _one(crop: FaceCrop, landmarks: NDArray[np.float32], rng: np.random.Generator, mode: Mode) -> MadeBlend:
+    pair = self_blend(crop.image, landmarks, rng, SelfBlendConfig(mode=mode))
+    small = apply_geometry(boundary_to_uint8(pair.boundary), Geometry(), HEATMAP_CELLS)
+    return MadeBlend(pair, boundary_targets(small, TargetConfig(mode)))
+
+
+def write_blends(blends: Blends, folder: Path) -> Path:
+    """Write the pictures, the parameters and the sheet.
+
+    Args:
+        blends: From `make_blends`.
+        folder: Made when missing; files of the same names are replaced.
+
+    Returns:
+        The sheet's path.
+
+    Raises:
+        ConfigError: If something cannot be written.
+    """
+    several = len(blends.made) > 1
+    for number, made in enumerate(blends.made, 1):
+        into = folder / f"{number:02}" if several else folder
+        for stem, picture in made.pictures().items():
+            _write(into / f"{stem}.png", _encoded(Image.fromarray(picture), "PNG"))
+    drawn = [
+        {
+            **asdict(made.pair.draw),
+            "vulnerable_points": made.targets.points.tolist(),
+            "size_px": made.pair.real.shape[0],
+        }
+        for made in blends.made
+    ]
+    text = json.dumps({**blends.facts, "blends": drawn}, indent=2)
+    _write(folder / "blend.json", f"{text}\n".encode())
+    _write(folder / "blend.jpg", _encoded(sheet(blends.made), "JPEG"))
+    return folder / "blend.jpg"
+
+
+def sheet(made: Sequence[MadeBlend]) -> Image.Image:
+    """One picture with a titled row of five panels for each blend."""
+    rows = [m.panels() for m in made]
+    side = max(max(panel.shape[:2]) for row in rows for panel in row)
+    font = ImageFont.load_default(max(10, side // 18))
+    line = round(1.5 * max(10, side // 18))
+    height = line + len(rows) * (side + line + _GAP)
+    page = Image.new("RGB", (len(_TITLES) * (side + _GAP) + _GAP, height), _PAPER)
+    draw = ImageDraw.Draw(page)
+    for column, title in enumerate(_TITLES):
+        draw.text((_GAP + column * (side + _GAP) + side / 2, line / 2), title, fill=_INK, font=font, anchor="mm")
+    for number, (row, one) in enumerate(zip(rows, made, strict=True)):
+        top = line + number * (side + line + _GAP)
+        for column, panel in enumerate(row):
+            page.paste(Image.fromarray(panel), (_GAP + column * (side + _GAP), top))
+        draw.text((_GAP, top + side + line / 2), one.words(), fill=_INK, font=font, anchor="lm")
+    return page
+
+
+def _encoded(picture: Image.Image, kind: str) -> bytes:
+    held = io.BytesIO()
+    picture.save(held, kind, **({"quality": 92} if kind == "JPEG" else {}))
+    return held.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror or error}; give a folder that can be written to with --output"
+        raise ConfigError(msg) from error
