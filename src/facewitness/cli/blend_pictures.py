@@ -171,7 +171,8 @@ def sheet(made: Sequence[MadeBlend]) -> Image.Image:
     for number, (row, one) in enumerate(zip(rows, made, strict=True)):
         top = line + number * (side + line + _GAP)
         for column, panel in enumerate(row):
-            page.paste(Image.fromarray(panel), (_GAP + column * (side + _GAP), top))
+            shown = Image.fromarray(panel).resize((side, side), Image.Resampling.BICUBIC)
+            page.paste(shown, (_GAP + column * (side + _GAP), top))
         draw.text((_GAP, top + side + line / 2), one.words(), fill=_INK, font=font, anchor="lm")
     return page
 
