@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.progress import track
 
 from facewitness.errors import ConfigError, FaceError, MediaError, UnknownNameError
-from facewitness.evaluation.swap_pairs import pair_by_pose
+from facewitness.evaluation import swap_pairs
+from facewitness.faces import crops, detection, finder, landmarks
 from facewitness.faces.crops import CropSpec, apply_affine, crop_face
 from facewitness.faces.finder import Face, FaceFinder
 from facewitness.media.images import read_image
@@ -31,7 +32,8 @@ from facewitness.weights import sha256_of
 Image = NDArray[np.uint8]
 
 FACE_PX: Final = 128
-_CACHE_VERSION: Final = 1
+_MAKERS: Final = (crops, detection, finder, landmarks, swap_pairs, triangulated)
+"""Modules whose code decides how a set comes out; a change of theirs makes kept sets void."""
 
 MISSING_FACE_RULE = (
     "the largest face of a picture counts; pictures that cannot be read, have no face, or cannot fill the set's square "
@@ -171,7 +173,7 @@ def load_face_set(
     work: Path,
     seed: int = 0,
     face_px: int = FACE_PX,
-    finder: Finder | None = None,
+    face_finder: Finder | None = None,
 ) -> FaceSet:
     """Make a set, or take it from the work folder when nothing that it depends on has changed.
 
@@ -182,7 +184,7 @@ def load_face_set(
         work: Where finished sets are kept, one file each.
         seed: Of the pairs and of the swaps' random choices.
         face_px: Longer side of the mesh box in scenes, pixels.
-        finder: Finds the faces; the packaged one by default.
+        face_finder: Finds the faces; the packaged one by default.
 
     Returns:
         The set, with at least one item of both labels.
@@ -202,7 +204,7 @@ def load_face_set(
     if cached is not None:
         return cached
     found = _Collected()
-    look = finder or FaceFinder()
+    look = face_finder or FaceFinder()
     crop = CropSpec(spec.margin_ratio, round(spec.margin_ratio * face_px), "shift")
     seen = _look(reals, root, look, found=found, name=name, label="real")
     if spec.fake_group:
@@ -238,13 +240,13 @@ def _of_group(rows: Sequence[Picture], group: str) -> list[Picture]:
 def _fingerprint(name: str, root: Path, rows: Sequence[Picture], seed: int, face_px: int) -> str:
     """Hash of everything that a set's content depends on."""
     sizes = [(r.file, r.identity, (root / r.file).stat().st_size if (root / r.file).is_file() else -1) for r in rows]
-    swaps = sha256_of(Path(triangulated.__file__))
-    parts = [_CACHE_VERSION, asdict(FACE_SETS[name]), str(root.resolve()), sizes, seed, face_px, swaps]
+    code = [sha256_of(Path(module.__file__ or "")) for module in _MAKERS]
+    parts = [asdict(FACE_SETS[name]), str(root.resolve()), sizes, seed, face_px, code]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _look(
-    rows: Sequence[Picture], root: Path, finder: Finder, *, found: _Collected, name: str, label: str
+    rows: Sequence[Picture], root: Path, look: Finder, *, found: _Collected, name: str, label: str
 ) -> list[_Seen]:
     """Read pictures and find their largest faces."""
     seen: list[_Seen] = []
@@ -255,7 +257,7 @@ def _look(
         except MediaError:
             found.leave_out(f"{label}: cannot be read")
             continue
-        faces = finder.find(pixels)
+        faces = look.find(pixels)
         if faces:
             seen.append(_Seen(row, pixels, faces[0]))
         else:
@@ -294,7 +296,7 @@ def _add_swaps(found: _Collected, seen: Sequence[_Seen], crop: CropSpec, seed: i
     if not fitting:
         return
     shapes = np.stack([one.face.landmarks68 for one in fitting])
-    pairs = pair_by_pose(shapes, [one.row.identity for one in fitting], rng=np.random.default_rng(seed))
+    pairs = swap_pairs.pair_by_pose(shapes, [one.row.identity for one in fitting], rng=np.random.default_rng(seed))
     for _ in range(len(fitting) - 2 * len(pairs)):
         found.leave_out("real: nobody of like pose to swap with")
     for number, (i, j) in enumerate(pairs):
@@ -338,7 +340,7 @@ def _read(name: str, path: Path) -> FaceSet | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path) as kept:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             return FaceSet(
                 name,
                 kept["scenes"],
