@@ -25,7 +25,7 @@ def noise():
 
 
 def test_rgb_shift(noise):
-    expected = np.clip(noise.astype(float) + [10.0, -20.0, 300.0], 0, 255)
+    expected = np.clip(noise.astype(float) + np.array([10, -20, 300]), 0, 255)
     np.testing.assert_array_equal(rgb_shift(noise, (10.0, -20.0, 300.0)), expected)
 
 
