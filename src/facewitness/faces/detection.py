@@ -19,7 +19,7 @@ ASSETS = Path(__file__).parent / "assets"
 DETECTOR_FILE = "face_detection_full_range.tflite"
 INPUT_SIZE = 192
 _GRID = 48
-_LOGIT_CLIP = 100.0
+_LOGIT_CLIP = 80.0  # float32 overflows in exp at 89
 _OVERLAP = 0.3
 _MAX_TILES = 12
 
@@ -41,7 +41,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class View:
-    """A rectangle of the frame that the detector looks at; it may reach beyond the frame (grey-free border)."""
+    """A rectangle of the frame that the detector looks at; it may reach beyond the frame, which is black there."""
 
     x0: float
     y0: float

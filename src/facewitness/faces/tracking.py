@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from facewitness.faces.detection import iou
 from facewitness.faces.finder import Face
 
-_REACH, _REACH_PER_S, _MAX_REACH = 0.25, 1.5, 1.0
+# A walker's face moves by about seven of its sizes in a second.
+_REACH, _REACH_PER_S, _MAX_REACH = 0.25, 3.0, 1.0
 _GROWTH, _GROWTH_PER_S, _MAX_GROWTH = 0.15, 0.7, 0.5
 _MISSED_S, _MISSED_INTERVALS = 2.0, 2.5
 _VELOCITY_KEPT, _VELOCITY_TRUSTED_S = 0.75, 1.0
