@@ -110,7 +110,7 @@ def made_explanation(score):
     )
 
 
-def made_face(score=0.93, box=ASTRONAUT_BOX, track_id=0, *, frames=1, fired="blended", gap=(), explain=True):
+def made_face(score=0.93, box=ASTRONAUT_BOX, track_id=1, *, frames=1, fired="blended", gap=(), explain=True):
     """One face; with ``frames`` > 1 a track with a timeline in which the indices in ``gap`` have no score."""
     rng = np.random.default_rng(track_id)
     box = np.asarray(box, np.float32)

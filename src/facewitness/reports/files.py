@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 from facewitness.errors import ConfigError
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 so that a reader sees the old file or the new one, never a part.
+def write_atomically(path: Path, pieces: Iterable[str]) -> None:
+    """Write text as UTF-8 so that a reader sees the old file or the new one, never a part.
 
-    Lone surrogates, as undecodable file names hold, become ``?``.
+    Args:
+        path: The file; replaced when it exists.
+        pieces: The text, piece by piece, so that it need not fit into memory. Lone surrogates, as
+            undecodable file names hold, become ``?``. When making a piece fails, the file stays as it was.
 
     Raises:
         ConfigError: If the folder is missing or cannot be written to.
     """
     temporary = path.with_name(f".{path.name[:40]}.{uuid4().hex}.part")
     try:
-        with temporary.open("xb") as file:
-            file.write(text.encode("utf-8", "replace"))
+        with temporary.open("x", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -28,4 +33,5 @@ def write_atomically(path: Path, text: str) -> None:
         msg = f"cannot write {path}: {error.strerror or error}; give a file in a folder that exists and is writable"
         raise ConfigError(msg) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or never made
+            temporary.unlink()

@@ -89,24 +89,6 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         raise ConfigError(msg) from error
 
 
-def finished_paths(path: Path) -> set[str]:
-    """Media paths that a JSON Lines file already has a report of; empty when the file is missing.
-
-    Raises:
-        ConfigError: If a whole line is not a report.
-    """
-    if not path.exists():
-        return set()
-    found: set[str] = set()
-    for record in read_json_lines(path):
-        media = record.get("media")
-        if not isinstance(media, dict) or not isinstance(media.get("path"), str):
-            msg = f"{path} holds a line that is not a facewitness report; resume from a file that analyze wrote"
-            raise ConfigError(msg)
-        found.add(media["path"])
-    return found
-
-
 def _record(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         record = json.loads(line)

@@ -29,6 +29,11 @@ SYMBOLS = {
 }
 """A shape beside each verdict colour, for readers who do not tell the colours apart."""
 
+Rectangle = tuple[float, float, float, float]
+"""Left, upper, right and lower edge."""
+
+_GAP = 1.3  # distance of stacked labels in heights of one
+
 # iBUG 68 points (of the picture's left side first, which is the person's right) that a region's anchor is the mean of.
 _ANCHORS: dict[str, tuple[int, ...]] = {
     "right_brow": tuple(range(17, 22)),
@@ -62,6 +67,11 @@ class Label:
     top: float
     width: float
     height: float
+
+    @property
+    def rectangle(self) -> Rectangle:
+        """The text box as left, upper, right and lower edge."""
+        return self.left, self.top, self.left + self.width, self.top + self.height
 
     @property
     def elbow(self) -> tuple[float, float]:
@@ -112,6 +122,7 @@ def place_labels(
     box: NDArray[np.float32],
     bounds: tuple[float, float],
     height: float,
+    taken: Sequence[Rectangle] = (),
 ) -> tuple[Label, ...]:
     """Put each text left or right of the face, near the height of its spot, without overlap.
 
@@ -120,31 +131,55 @@ def place_labels(
         box: ``(4,)`` xyxy of the face, pixels of the view.
         bounds: Width and height of the view.
         height: Height of a text box.
+        taken: Rectangles ``(left, top, right, bottom)`` that must stay clear.
 
     Returns:
-        Labels inside ``bounds`` as far as they fit.
+        Labels inside ``bounds``; one without a free place is left out.
     """
     centre = (float(box[0]) + float(box[2])) / 2
+    used = list(taken)
     placed: list[Label] = []
     for is_left in (True, False):
-        side = [entry for entry in wanted if (entry[1][0] < centre) is is_left]
-        tops = _spread([entry[1][1] - height / 2 for entry in side], height * 1.3, bounds[1] - height)
+        side = sorted((entry for entry in wanted if (entry[1][0] < centre) is is_left), key=lambda entry: entry[1][1])
+        tops = spread([entry[1][1] - height / 2 for entry in side], _GAP * height, bounds[1] - height)
         for (text, anchor, width), top in zip(side, tops, strict=True):
             edge = float(box[0]) - height - width if is_left else float(box[2]) + height
             left = float(np.clip(edge, 2.0, max(2.0, bounds[0] - width - 2.0)))
-            placed.append(Label(text, anchor, left, top, width, height))
+            free = _free_top(left, top, (width, height), bounds, used)
+            if free is not None:
+                placed.append(Label(text, anchor, left, free, width, height))
+                used.append(placed[-1].rectangle)
     return tuple(placed)
 
 
-def _spread(tops: list[float], gap: float, lowest: float) -> list[float]:
-    """Positions at least ``gap`` apart, in the same order from top to bottom, within 0 and ``lowest``."""
-    order = sorted(range(len(tops)), key=lambda i: tops[i])
-    result = [0.0] * len(tops)
-    previous = -gap
-    for i in order:
-        previous = result[i] = max(tops[i], previous + gap)
+def spread(tops: list[float], gap: float, lowest: float) -> list[float]:
+    """Ascending positions pushed at least ``gap`` apart, within 0 and ``lowest`` as far as they fit."""
+    result: list[float] = []
+    for top in tops:
+        result.append(max(top, 0.0, result[-1] + gap if result else 0.0))
     limit = lowest
-    for i in reversed(order):
+    for i in reversed(range(len(result))):
         limit = result[i] = min(result[i], limit)
         limit -= gap
     return [max(0.0, top) for top in result]
+
+
+def _free_top(
+    left: float, wanted: float, size: tuple[float, float], bounds: tuple[float, float], used: Sequence[Rectangle]
+) -> float | None:
+    """The upper edge nearest to the wanted one at which a box meets none of the used ones; None when there is none."""
+    width, height = size
+    lowest = bounds[1] - height
+    if lowest < 0 or left + width > bounds[0]:
+        return None
+    start = min(max(0.0, wanted), lowest)
+    in_column = [r for r in used if r[0] < left + width and left < r[2]]
+    air = (_GAP - 1) * height
+    # a free place nearest to the wanted one either is that, or touches something
+    edges = [start, *(r[1] - height - air for r in in_column), *(r[3] + air for r in in_column)]
+    free = [
+        top
+        for top in edges
+        if 0.0 <= top <= lowest and all(top + height <= r[1] + 1e-6 or r[3] <= top + 1e-6 for r in in_column)
+    ]
+    return min(free, key=lambda top: abs(top - start)) if free else None

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from facewitness.errors import ConfigError
 from facewitness.records import FaceObservation, FaceTrack, Finding, Verdict, VerdictLabel
 from facewitness.reports.heat import MOST_OPAQUE, blend_heat, whole_frame
-from facewitness.reports.labels import named_regions, place_labels, region_anchor, score_text
+from facewitness.reports.labels import Rectangle, named_regions, place_labels, region_anchor, score_text
 
 VERDICT_COLOURS: dict[VerdictLabel, tuple[int, int, int]] = {
     VerdictLabel.FAKE: (180, 52, 20),
@@ -74,25 +74,23 @@ def overlay_picture(
     if not 0.0 <= opacity <= 1.0:
         msg = f"opacity must be within 0 and 1, got {opacity}"
         raise ConfigError(msg)
-    seen = [
-        (number, face, found)
-        for number, face in enumerate(faces, start=1)
-        if (found := observation_in(face, frame_index)) is not None
-    ]
+    seen = [(face, found) for face in faces if (found := observation_in(face, frame_index)) is not None]
     picture = frame.copy()
     view = whole_frame(frame.shape)
-    for _, face, found in seen:
+    for face, found in seen:
         finding = finding_in(face, found.frame_index)
         if finding is not None and finding.heatmap is not None:
             blend_heat(picture, finding.heatmap, view, opacity=opacity)
     image = Image.fromarray(picture)
     unit = float(np.clip(min(image.size) / 40, 10, 96))
     pen = _Pen(ImageDraw.Draw(image), ImageFont.load_default(unit), unit, image.size)
-    for number, face, found in seen:
+    taken: list[Rectangle] = []
+    for face, found in seen:
+        taken += _draw_box(pen, face, found, numbered=len(faces) > 1)
+    for face, found in seen:
         finding = finding_in(face, found.frame_index)
         if with_regions and finding is not None and len(seen) <= _MOST_NAMED_FACES:
-            _draw_regions(pen, finding, found)
-        _draw_box(pen, face, found, number if len(faces) > 1 else 0)
+            taken += _draw_regions(pen, finding, found, taken)
     return np.asarray(image, np.uint8).copy()
 
 
@@ -124,10 +122,14 @@ def short_verdict(verdict: Verdict) -> str:
     return label if verdict.score is None else f"{label} {score_text(verdict.score)}"
 
 
-def _draw_box(pen: _Pen, face: FaceTrack, found: FaceObservation, number: int) -> None:
-    """Face box in the verdict's colour, with a white edge to stand out on any ground, and its words above."""
+def _draw_box(pen: _Pen, face: FaceTrack, found: FaceObservation, *, numbered: bool) -> list[Rectangle]:
+    """Face box in the verdict's colour, with a white edge to stand out on any ground, and its words above.
+
+    Returns:
+        Where the words are; empty for a box that cannot be drawn.
+    """
     if not np.isfinite(found.box).all():
-        return
+        return []
     draw, unit = pen.draw, pen.unit
     colour = VERDICT_COLOURS[face.verdict.label]
     x0, y0, x1, y1 = (float(v) for v in found.box)
@@ -136,7 +138,7 @@ def _draw_box(pen: _Pen, face: FaceTrack, found: FaceObservation, number: int) -
     draw.rectangle((x0 - line, y0 - line, x1 + line, y1 + line), outline=_WHITE, width=line * 3 // 2)
     draw.rectangle((x0 - line // 2, y0 - line // 2, x1 + line // 2, y1 + line // 2), outline=colour, width=line)
     text = short_verdict(face.verdict)
-    text = f"{number}: {text}" if number else text
+    text = f"{face.track_id}: {text}" if numbered else text
     width, height = pen.width(text), 1.6 * unit
     left = float(np.clip(x0 - line, 0, max(0.0, pen.size[0] - width)))
     top = y0 - line - height
@@ -144,10 +146,15 @@ def _draw_box(pen: _Pen, face: FaceTrack, found: FaceObservation, number: int) -
         top = min(y1 + line, pen.size[1] - height)
     draw.rectangle((left, top, left + width, top + height), fill=colour)
     draw.text((left + unit / 2, top + height / 2), text, fill=_WHITE, font=pen.font, anchor="lm")
+    return [(left, top, left + width, top + height)]
 
 
-def _draw_regions(pen: _Pen, finding: Finding, found: FaceObservation) -> None:
-    """Names of the hottest regions on dark plates beside the face, with leader lines to them."""
+def _draw_regions(pen: _Pen, finding: Finding, found: FaceObservation, taken: Sequence[Rectangle]) -> list[Rectangle]:
+    """Names of the hottest regions on dark plates beside the face, with leader lines to them.
+
+    Returns:
+        Where the plates are.
+    """
     draw, unit = pen.draw, pen.unit
     wanted: list[tuple[str, tuple[float, float], float]] = []
     for region in named_regions(finding):
@@ -156,12 +163,14 @@ def _draw_regions(pen: _Pen, finding: Finding, found: FaceObservation) -> None:
             text = f"{region.name.replace('_', ' ')} {region.strength:.2f}"
             wanted.append((text, anchor, pen.width(text)))
     bounds = (float(pen.size[0]), float(pen.size[1]))
-    for label in place_labels(wanted, box=found.box, bounds=bounds, height=1.6 * unit):
+    labels = place_labels(wanted, box=found.box, bounds=bounds, height=1.6 * unit, taken=taken)
+    for label in labels:
         line = max(1, round(unit / 8))
         draw.line((*label.anchor, *label.elbow), fill=_PLATE, width=line + 2)
         draw.line((*label.anchor, *label.elbow), fill=_WHITE, width=line)
         x, y, r = *label.anchor, unit / 4
         draw.ellipse((x - r, y - r, x + r, y + r), fill=_WHITE, outline=_PLATE, width=line)
-        draw.rectangle((label.left, label.top, label.left + label.width, label.top + label.height), fill=_PLATE)
+        draw.rectangle(label.rectangle, fill=_PLATE)
         at = (label.left + unit / 2, label.top + label.height / 2)
         draw.text(at, label.text, fill=_WHITE, font=pen.font, anchor="lm")
+    return [label.rectangle for label in labels]
