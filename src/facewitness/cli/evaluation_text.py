@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from facewitness.evaluation.face_sets import FACE_SETS, FaceSet
-from facewitness.evaluation.measurement import Measurement
+from facewitness.evaluation.measurement import Measurement, PointRates
 from facewitness.evaluation.metrics import Interval
 
 
@@ -42,7 +42,7 @@ def _headings(row: Measurement) -> list[str]:
 def _cells(row: Measurement) -> list[str]:
     return [
         row.coding,
-        *(_percent(point.false_positive_rate) for point in row.points.values()),
+        *(_false_positives(point) for point in row.points.values()),
         *(_percent(point.true_positive_rate) for point in row.points.values()),
         _interval(row.auc),
         *(f"{value:.3f}" for value in row.expert_aucs.values()),
@@ -57,6 +57,11 @@ def _short(name: str) -> str:
 
 def _percent(share: float) -> str:
     return f"{share * 100:.1f} %"
+
+
+def _false_positives(rates: PointRates) -> str:
+    low, high = (f"{end * 100:.1f}" for end in rates.false_positive_interval)
+    return f"{_percent(rates.false_positive_rate)} ({low}-{high})"
 
 
 def _interval(value: Interval) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import pytest
 
+from facewitness.cli.evaluate import evaluate
 from facewitness.cli.main import main
-from facewitness.detectors import DETECTORS
+from facewitness.detectors import DEFAULT_DETECTOR, DETECTORS
 from facewitness.evaluation import face_sets
+from facewitness.evaluation.measurement import RESAMPLES
 from facewitness.registry import Entry
 from unit.evaluation.face_set_fakes import SQUARES, squares_root
 from unit.pipeline.pipeline_fakes import SquareFinder
@@ -36,7 +39,7 @@ def test_table_and_protocol(command, capsys):
     order = ["FPR @0.01", "FPR @0.05", "TPR @0.01", "TPR @0.05", "AUC (95 %", "AUC blended", "control: spectrum"]
     places = [lines[2].index(word) for word in order]
     assert places == sorted(places)
-    assert lines[3].split()[:5] == ["jpeg-q60", "0.0", "%", "0.0", "%"]
+    assert lines[3].split()[:4] == ["jpeg-q60", "0.0", "%", "(0.0-32.4)"]  # none of eight
     assert "1.000 (1.000-1.000)" in lines[3]
     assert lines[4].startswith("h264-crf40")
     assert "real: no face 1" in lines[5]
@@ -76,6 +79,13 @@ def test_json_holds_everything(command, capsys, tmp_path):
 def test_errors_are_one_line(command, extra, message, capsys):
     assert main([*command, "--codings", "jpeg-q90", *extra]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_defaults_are_those_of_the_library():
+    defaults = {name: p.default for name, p in inspect.signature(evaluate).parameters.items()}
+    assert defaults["face_px"] == face_sets.FACE_PX
+    assert defaults["resamples"] == RESAMPLES
+    assert defaults["detector"] == DEFAULT_DETECTOR
 
 
 def test_missing_manifest(tmp_path, capsys):
