@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from facewitness.errors import ConfigError
 from facewitness.faces.crops import check_image
 from facewitness.faces.detection import Detection, FaceDetector, View, iou, tiles, whole
 from facewitness.faces.landmarks import MeshModel, Roi, roi_of_detection, roi_of_mesh
+from facewitness.faces.looks import face_look
 from facewitness.faces.topology import (
     LANDMARKS_68,
     LANDMARKS_81,
@@ -43,12 +44,15 @@ class Face:
         mesh: ``(468, 2)`` float32, frame pixels.
         presence: The mesh model's confidence that this is a face, [0, 1].
         detection_score: The box detector's confidence, [0, 1]; 0 where only the mesh model found it.
+        look: ``(8, 8, 3)`` float32 RGB, the aligned face in a few pixels, to follow it through a video; None where
+            nobody needs it.
     """
 
     box: NDArray[np.float32]
     mesh: NDArray[np.float32]
     presence: float
     detection_score: float
+    look: NDArray[np.float32] | None = None
 
     @property
     def landmarks68(self) -> NDArray[np.float32]:
@@ -141,7 +145,8 @@ class FaceFinder:
         if not faces and longer < 2 * shorter:
             faces = self._fit_whole(image)
         faces = [f for f in _distinct(faces) if f.size_px >= self.min_face_px]
-        return sorted(faces, key=lambda f: -f.size_px)[: self.max_faces]
+        largest_first = sorted(faces, key=lambda f: -f.size_px)[: self.max_faces]
+        return [replace(face, look=face_look(image, face.landmarks5)) for face in largest_first]
 
     def _look_closer(self, image: NDArray[np.uint8], views: Sequence[View], faces: Sequence[Face]) -> list[Face]:
         """The known faces and those that show in parts of the frame."""

@@ -1,8 +1,8 @@
 """Faces of single frames joined into one track per person.
 
-Only geometry is compared, so a track says "the same place, size and pose, as far as a person can have
-moved in the time between". What a person can have moved grows with that time: frames may be neighbours
-or, in a sparse sample of a long video, many seconds apart.
+A track says "as near as a person can have moved in the time between, and not of another look", or "very
+much the same look, wherever it is". How far people move grows with that time: frames may be neighbours or,
+in a sparse sample of a long video, many seconds apart.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from facewitness.faces.detection import iou
 from facewitness.faces.finder import Face
+from facewitness.faces.looks import ALIKE, LOOK_SIZE, UNLIKE, look_differences
 
 # A walker's face moves by about seven of its sizes in a second.
 _REACH, _REACH_PER_S, _MAX_REACH = 0.25, 3.0, 1.0
@@ -22,7 +23,9 @@ _GROWTH, _GROWTH_PER_S, _MAX_GROWTH = 0.15, 0.7, 0.5
 _MISSED_S, _MISSED_INTERVALS = 2.0, 2.5
 _VELOCITY_KEPT, _VELOCITY_TRUSTED_S = 0.75, 1.0
 _STALE_COST = 0.2
-_NEW_TRACK_COST = 1.5
+_LOOK_COST, _LOOKS_KEPT = 0.5, 6
+_TRACKS_REMEMBERED = 60
+_NEW_TRACK_COST = 2.5
 
 
 @dataclass
@@ -65,9 +68,10 @@ def link_tracks(frames: Sequence[tuple[int, float, Sequence[Face]]]) -> list[Tra
     """Join the faces of successive frames into tracks.
 
     Faces are assigned to tracks so that the sum of costs over a frame is least: lack of overlap plus the distance
-    of landmarks in units of the face's size, both after the track's own movement. A face too far from every track,
-    or of another size, begins a new one. A track without a face waits for two seconds, or two and a half of the
-    usual intervals between frames where that is longer.
+    of landmarks in units of the face's size, both after the track's own movement, plus the difference in look. A face
+    too far from every track, of another size, or of another look begins a new one. A track without a face waits for
+    two seconds, or two and a half of the usual intervals between frames where that is longer; a face of very much the
+    same look is taken for the same person later and elsewhere too, as when a film cuts back and forth.
 
     Args:
         frames: Index, time in seconds and faces of each frame, in order of time; frames without faces belong in.
@@ -84,18 +88,17 @@ def link_tracks(frames: Sequence[tuple[int, float, Sequence[Face]]]) -> list[Tra
     """
     patience_s = _patience([time_s for _, time_s, _ in frames])
     tracks: list[Track] = []
-    open_tracks: list[Track] = []
+    remembered: list[Track] = []
     for index, time_s, faces in frames:
-        open_tracks = [track for track in open_tracks if time_s - track.last_s <= patience_s]
-        costs = _costs(open_tracks, faces, time_s, patience_s)
-        taken = dict(zip(*assign(costs, _NEW_TRACK_COST), strict=True))
-        followed = {column: open_tracks[row] for row, column in taken.items()}
+        remembered = sorted(remembered, key=lambda track: track.last_s)[-_TRACKS_REMEMBERED:]
+        rows, columns = assign(_costs(remembered, faces, time_s, patience_s), _NEW_TRACK_COST)
+        followed = {column: remembered[row] for row, column in zip(rows, columns, strict=True)}
         for column, face in enumerate(faces):
             track = followed.get(column)
             if track is None:
                 track = Track()
                 tracks.append(track)
-                open_tracks.append(track)
+                remembered.append(track)
             track.items.append((index, time_s, face))
     return tracks
 
@@ -109,26 +112,43 @@ def _patience(times_s: Sequence[float]) -> float:
 
 def _costs(tracks: Sequence[Track], faces: Sequence[Face], time_s: float, patience_s: float) -> NDArray[np.float64]:
     """``(tracks, faces)`` cost of giving a face to a track; infinite where it cannot be the same person."""
-    costs = np.full((len(tracks), len(faces)), np.inf)
     if not tracks or not faces:
-        return costs
+        return np.zeros((len(tracks), len(faces)))
+    last = [track.last for track in tracks]
+    shifts = np.stack([track.expected_shift(time_s) for track in tracks])
+    gaps = np.maximum(0.0, time_s - np.array([track.last_s for track in tracks]))[:, None]
+    expected = np.stack([face.mesh for face in last]) + shifts[:, None]
     meshes = np.stack([face.mesh for face in faces])
+    before, now = np.maximum(_spread(expected), 1e-9)[:, None], np.maximum(_spread(meshes), 1e-9)
+    distances = np.stack([np.linalg.norm(meshes - mesh, axis=2).mean(axis=1) for mesh in expected])
+    distances /= np.sqrt(before * now)
+    near = (
+        (gaps <= patience_s)
+        & (distances <= np.minimum(_MAX_REACH, _REACH + _REACH_PER_S * gaps))
+        & (np.abs(np.log(now / before)) <= np.minimum(_MAX_GROWTH, _GROWTH + _GROWTH_PER_S * gaps))
+    )
+    unlike = _least_differences(tracks, faces)
     boxes = np.stack([face.box for face in faces])
-    spreads = _spread(meshes)
-    for row, track in enumerate(tracks):
-        gap = max(0.0, time_s - track.last_s)
-        shift = track.expected_shift(time_s)
-        spread = _spread(track.last.mesh[None])[0]
-        distances = np.linalg.norm(meshes - (track.last.mesh + shift), axis=2).mean(axis=1)
-        distances /= np.sqrt(np.maximum(spreads * spread, 1e-9))
-        growth = np.abs(np.log(np.maximum(spreads, 1e-9) / max(spread, 1e-9)))
-        possible = (distances <= min(_MAX_REACH, _REACH + _REACH_PER_S * gap)) & (
-            growth <= min(_MAX_GROWTH, _GROWTH + _GROWTH_PER_S * gap)
-        )
-        apart = 1 - iou(track.last.box + np.tile(shift, 2), boxes)
-        stale = _STALE_COST * gap / patience_s
-        costs[row, possible] = (0.5 * apart + 0.5 * distances + stale)[possible]
-    return costs
+    apart = 1 - np.stack([iou(face.box + np.tile(shift, 2), boxes) for face, shift in zip(last, shifts, strict=True)])
+    places = 0.5 * apart + 0.5 * np.minimum(distances, _MAX_REACH)
+    stale = _STALE_COST * np.minimum(1.0, gaps / patience_s)
+    possible = (near & (unlike <= UNLIKE)) | (unlike < ALIKE)
+    return np.where(possible, places + _LOOK_COST * unlike + stale, np.inf)
+
+
+def _looks(faces: Sequence[Face]) -> NDArray[np.float32]:
+    """``(n, 8, 8, 3)`` looks; zeros where a face has none."""
+    nothing = np.zeros((LOOK_SIZE, LOOK_SIZE, 3), np.float32)
+    return np.stack([nothing if face.look is None else face.look for face in faces])
+
+
+def _least_differences(tracks: Sequence[Track], faces: Sequence[Face]) -> NDArray[np.float64]:
+    """``(tracks, faces)`` difference from the latest looks of a track; where unknown, between alike and unlike."""
+    latest = [[face for _, _, face in track.items[-_LOOKS_KEPT:]] for track in tracks]
+    differences = look_differences(_looks([face for some in latest for face in some]), _looks(faces))
+    starts = np.cumsum([0, *(len(some) for some in latest[:-1])])
+    least = np.minimum.reduceat(differences, starts, axis=0)
+    return np.where(np.isfinite(least), least, (ALIKE + UNLIKE) / 2)
 
 
 def _spread(meshes: NDArray[np.float32]) -> NDArray[np.float64]:

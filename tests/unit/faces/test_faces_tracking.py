@@ -1,5 +1,6 @@
 """People made of a real mesh, moved about: who is joined with whom through time."""
 
+import time
 from itertools import permutations
 
 import numpy as np
@@ -12,13 +13,21 @@ from facewitness.faces.tracking import assign, link_tracks
 from unit.faces.faces_pictures import portrait_face
 
 
-def face(x, y=200.0, size=100.0, *, turn=0.0, jitter=0.0, seed=0):
-    """The portrait's mesh at a place (middle of the box), of a size, turned sideways by squeezing it."""
+def face(x, y=200.0, size=100.0, *, turn=0.0, jitter=0.0, seed=0, look=None):
+    """The portrait's mesh at a place (middle of the box), of a size, turned sideways by squeezing it.
+
+    ``look`` is the number of a person: another number has another look.
+    """
     mesh = portrait_face().mesh.astype(np.float64)
     mesh = (mesh - (mesh.min(axis=0) + mesh.max(axis=0)) / 2) / portrait_face().size_px * size
     mesh = mesh * [np.cos(turn), 1.0] + [x, y]
     mesh = (mesh + jitter * size * np.random.default_rng(seed).normal(size=2)).astype(np.float32)
-    return Face(np.concatenate([mesh.min(axis=0), mesh.max(axis=0)]), mesh, 1.0, 0.9)
+    box = np.concatenate([mesh.min(axis=0), mesh.max(axis=0)])
+    if look is None:
+        return Face(box, mesh, 1.0, 0.9)
+    pixels = np.random.default_rng(look).uniform(0, 255, (8, 8, 3))
+    pixels += np.random.default_rng([seed, look]).normal(0, 8, (8, 8, 3))
+    return Face(box, mesh, 1.0, 0.9, pixels.astype(np.float32))
 
 
 def linked(scenes, interval_s):
@@ -163,3 +172,47 @@ def test_many_people_stay_apart():
         scenes.append({chr(97 + k): face(*places[k], jitter=0.03, seed=20 * i + k) for k in order})
     found = linked(scenes, 0.3)
     assert sorted(found) == [chr(97 + k) * 15 for k in range(20)]
+
+
+def test_a_stranger_in_the_same_place_has_another_look():
+    scenes = [*[{"a": face(300, look=1, seed=i)} for i in range(3)], *[{"b": face(302, look=2)} for _ in range(3)]]
+    assert linked(scenes, 0.3) == ["aaa", "bbb"]
+
+
+def test_cutting_back_and_forth_joins_equal_looks_wherever_and_whenever():
+    scenes = []
+    for i in range(12):
+        shown = "aabbb"[i % 5]
+        scenes.append({shown: face(200 + 90 * i % 400, size=70 + 12 * (i % 7), look=ord(shown), seed=i)})
+    assert linked(scenes, 20.0) == ["aaaaaa", "bbbbbb"]
+
+
+def test_looks_tell_two_people_apart_who_change_places_between_frames():
+    scenes = [
+        {
+            "a": face(300 if i % 2 else 390, look=1, seed=i),
+            "b": face(390 if i % 2 else 300, look=2, seed=i),
+        }
+        for i in range(8)
+    ]
+    assert sorted(linked(scenes, 2.0)) == ["a" * 8, "b" * 8]
+
+
+def test_equal_looks_side_by_side_stay_in_their_places():
+    scenes = [{"a": face(300, look=1, seed=i), "b": face(420, look=1, seed=-i % 99)} for i in range(8)]
+    assert sorted(linked(scenes, 0.3)) == ["a" * 8, "b" * 8]
+
+
+def test_a_face_too_flat_for_a_look_is_joined_by_place():
+    dark = face(300)
+    dark = Face(dark.box, dark.mesh, 1.0, 0.9, np.full((8, 8, 3), 3.0, np.float32))
+    assert linked([{"a": face(300, look=1)}, {"a": dark}, {"b": face(700, look=2)}], 0.3) == ["aa", "b"]
+
+
+def test_many_short_tracks_do_not_slow_it_down():
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, 4000, (300, 2))
+    frames = [(i, i / 25, [face(x, y, look=i)]) for i, (x, y) in enumerate(places)]
+    start = time.process_time()
+    assert len(link_tracks(frames)) > 250
+    assert time.process_time() - start < 5.0
