@@ -1,4 +1,7 @@
-"""Pairs of a real face and a pseudo-fake of it, drawn from three processes: self-blend, local change, swap."""
+"""Pairs of a real face and a pseudo-fake of it, drawn from four processes.
+
+Self-blend, local change, swap with another person, and a face that a small decoder painted.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,23 @@ from facewitness.pseudofakes.swaps import lay_on, match_colour
 from facewitness.pseudofakes.warps import PARTS, colour_shift, jaw_field, part_mask, resynthesise, smooth_field, warp
 
 Image = NDArray[np.uint8]
-ForgeryKind = Literal["self_blend", "local", "swap"]
+ForgeryKind = Literal["self_blend", "local", "swap", "decoded"]
 Donor = Callable[[], tuple[Image, NDArray[np.float32]]]
 """Gives another person's face of similar pose: picture and landmarks."""
+
+Painter = Callable[[], Image]
+"""Gives the same face as a generator's decoder painted it: the whole picture, same size."""
 
 
 @dataclass(frozen=True)
 class ForgeryMix:
-    """Shares of the three processes and their strengths.
+    """Shares of the four processes and their strengths.
 
     Attributes:
         self_blend: Weight of self-blends.
         local: Weight of local changes (mouth, eyes, ... moved and re-synthesised).
         swap: Weight of swaps with another person.
+        decoded: Weight of faces, or parts of them, that a decoder painted.
         resynthesis_p: Chance that a self-blend's source also goes through `resynthesise`.
         strength: Upper end of the strength of local changes; each draw is uniform from 0.35 up to it.
         blend: Settings of the self-blends.
@@ -39,6 +46,7 @@ class ForgeryMix:
     self_blend: float = 0.45
     local: float = 0.25
     swap: float = 0.30
+    decoded: float = 0.0
     resynthesis_p: float = 0.4
     strength: float = 1.0
     blend: SelfBlendConfig = field(default_factory=lambda: SelfBlendConfig(flip_probability=0.0, margin=(0, 0)))
@@ -69,6 +77,8 @@ def draw_forgery(
     rng: np.random.Generator,
     mix: ForgeryMix,
     donor: Donor | None = None,
+    *,
+    painter: Painter | None = None,
 ) -> Forgery:
     """Draw a process and make a pair.
 
@@ -77,18 +87,22 @@ def draw_forgery(
         landmarks: ``(81, 2)`` raw dlib-81 order, pixels.
         rng: Source of randomness.
         mix: Shares and strengths.
-        donor: Needed for swaps; without one their share goes to self-blends.
+        donor: Needed for swaps; without one there are none.
+        painter: Needed for decoded faces; without one there are none.
 
     Raises:
         FaceError: If the landmarks leave no mask.
     """
-    kinds: tuple[ForgeryKind, ...] = ("self_blend", "local", "swap")
-    weights = np.array([mix.self_blend, mix.local, mix.swap if donor is not None else 0.0])
-    kind = kinds[int(rng.choice(3, p=weights / weights.sum()))]
+    kinds: tuple[ForgeryKind, ...] = ("self_blend", "local", "swap", "decoded")
+    swap, decoded = mix.swap if donor is not None else 0.0, mix.decoded if painter is not None else 0.0
+    weights = np.array([mix.self_blend, mix.local, swap, decoded])
+    kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
     if kind == "local":
         return _local_change(image, landmarks, rng, mix)
     if kind == "swap" and donor is not None:
         return _swap(image, landmarks, rng, donor)
+    if kind == "decoded" and painter is not None:
+        return _decoded(image, landmarks, rng, painter())
     return _self_blend(image, landmarks, rng, mix)
 
 
@@ -146,3 +160,25 @@ def _swap(image: Image, landmarks: NDArray[np.float32], rng: np.random.Generator
         source = resynthesise(rng, source, strength=float(rng.uniform(0.2, 0.8)))
     ratio = float(rng.choice((1.0, 1.0, 1.0, 0.75)))
     return Forgery(image, alpha_blend(source, image, mask, ratio=ratio), mask, blending_boundary(mask), "swap")
+
+
+def _decoded(image: Image, landmarks: NDArray[np.float32], rng: np.random.Generator, painted: Image) -> Forgery:
+    """Put a decoder's picture of the face in its place: all of it, as swaps do, or a part, as reenactments do."""
+    shape = (image.shape[0], image.shape[1])
+    if rng.random() < 0.55:
+        kind = HULL_KINDS[int(rng.integers(len(HULL_KINDS)))]
+        hull = hull_mask(landmarks[:68] if rng.random() < 0.5 else landmarks, kind, image.shape)
+        mask = soften_mask(hull, draw_softening(rng, image.shape))
+    else:
+        side = float(np.ptp(landmarks[:68], axis=0).max())
+        part = PARTS[int(rng.choice(len(PARTS), p=(0.3, 0.3, 0.05, 0.05, 0.3)))]
+        hull = part_mask(landmarks, part, shape, max(1, round(side * float(rng.uniform(0.01, 0.08)))))
+        mask = _soft(hull, rng, side)
+    source = painted
+    if rng.random() < 0.5:
+        source = match_colour(source, image, hull, with_spread=bool(rng.random() < 0.5))
+    if rng.random() < 0.5:
+        source = colour_shift(rng, source, limit=6)
+    # Real generators are often better than ours: some of the original's texture comes back.
+    ratio = float(rng.choice((1.0, 1.0, 0.8, 0.6)))
+    return Forgery(image, alpha_blend(source, image, mask, ratio=ratio), mask, blending_boundary(mask), "decoded")

@@ -1,5 +1,7 @@
 """Faces cut out once with wide margins, so that training reads memory-mapped arrays instead of files.
 
+Of a video, frames spread over its length are taken.
+
 A cache is a folder with ``faces.npy`` (``(n, side, side, 3)`` uint8 RGB), ``points.npy``
 (``(n, 468, 2)`` float32 mesh in cache pixels), ``valid.npy`` (``(n, 4)`` part of the square that lies in
 the picture) and ``index.csv``. It is written atomically and carries a fingerprint of what made it.
@@ -24,6 +26,12 @@ from facewitness.faces.finder import FaceFinder
 
 CACHE_MARGIN_RATIO = 1.75
 CACHE_SIDE_PX = 304
+CACHE_VIDEO_FRAMES = 14
+"""Frames taken of each video."""
+
+_VIDEO_SUFFIXES = (".mp4", ".mpg", ".mkv", ".webm", ".avi", ".mov")
+_MIN_FACE_PX = 56.0
+"""Smaller faces are left out: enlarged to the cache's size they would only teach blur."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +51,15 @@ class FaceRow:
     identity: str
 
 
-def read_manifest(root: Path, groups: Sequence[str] = ()) -> list[FaceRow]:
-    """Rows of ``root/manifest.csv`` (columns ``file``, ``label``, ``identity``).
+def read_manifest(root: Path, groups: Sequence[str] = (), *, split: str | None = None) -> list[FaceRow]:
+    """Rows of ``root/manifest.csv`` (columns ``file``, ``label``, ``identity``, and ``split`` where there is one).
+
+    A row without an identity gets its file's name as one.
 
     Args:
         root: Folder with the manifest.
         groups: First folders to keep; empty keeps all.
+        split: Only rows of this split (``train``, ``validation``, ``test``); None keeps all.
 
     Raises:
         ConfigError: If the manifest is missing or lacks a column, or a group is not in it.
@@ -59,11 +70,15 @@ def read_manifest(root: Path, groups: Sequence[str] = ()) -> list[FaceRow]:
         raise ConfigError(msg)
     with path.open(newline="", encoding="utf-8") as stream:
         raw = list(csv.DictReader(stream))
+    if split is not None:
+        raw = [r for r in raw if r.get("split", split) == split]
     missing = {"file", "label", "identity"} - set(raw[0] if raw else ())
     if missing:
         msg = f"{path} lacks the columns {sorted(missing)}"
         raise ConfigError(msg)
-    rows = [FaceRow(r["file"], int(r["label"]), r["file"].split("/")[0], r["identity"]) for r in raw]
+    rows = [
+        FaceRow(r["file"], int(r["label"]), r["file"].split("/")[0], r["identity"] or Path(r["file"]).stem) for r in raw
+    ]
     unknown = sorted(set(groups) - {r.group for r in rows})
     if unknown:
         msg = f"{path} has no group {unknown}; it has {sorted({r.group for r in rows})}"
@@ -109,7 +124,8 @@ def _unit_hash(text: str) -> float:
 def _fingerprint(root: Path, rows: Sequence[FaceRow]) -> str:
     """Hash of everything that the cache's content depends on."""
     sizes = [(row.file, (root / row.file).stat().st_size if (root / row.file).is_file() else -1) for row in rows]
-    return hashlib.sha256(json.dumps([CACHE_MARGIN_RATIO, CACHE_SIDE_PX, sizes]).encode()).hexdigest()
+    settings = [CACHE_MARGIN_RATIO, CACHE_SIDE_PX, CACHE_VIDEO_FRAMES, _MIN_FACE_PX]
+    return hashlib.sha256(json.dumps([settings, sizes]).encode()).hexdigest()
 
 
 def open_cache(folder: Path) -> FaceCache:
@@ -134,14 +150,12 @@ def open_cache(folder: Path) -> FaceCache:
 def build_cache(root: Path, rows: Sequence[FaceRow], folder: Path) -> FaceCache:
     """Find the largest face of every picture and store it; a cache of the same fingerprint is reused.
 
-    Pictures without a face or that cannot be read are left out and listed in ``skipped.txt``.
+    Pictures without a face, with a tiny one, or that cannot be read are left out and listed in ``skipped.txt``.
 
     Raises:
         FaceError: If no picture has a face.
     """
     from rich.progress import track
-
-    from facewitness.media.images import read_image
 
     fingerprint = _fingerprint(root, rows)
     done = folder / "fingerprint.txt"
@@ -151,38 +165,55 @@ def build_cache(root: Path, rows: Sequence[FaceRow], folder: Path) -> FaceCache:
     done.unlink(missing_ok=True)
     finder = FaceFinder(min_presence=0.3)
     side = CACHE_SIDE_PX
-    faces = np.lib.format.open_memmap(folder / "faces.npy", "w+", np.uint8, (len(rows), side, side, 3))
+    room = sum(CACHE_VIDEO_FRAMES if _is_video(row) else 1 for row in rows)
+    faces = np.lib.format.open_memmap(folder / "faces.npy", "w+", np.uint8, (room, side, side, 3))
     kept: list[FaceRow] = []
     meshes, valid, skipped = [], [], []
+    spec = CropSpec(margin_ratio=CACHE_MARGIN_RATIO, size=side, border="replicate")
     for row in track(rows, description="caching faces"):
         try:
-            image = read_image(root / row.file).pixels
+            pictures = _pictures(root / row.file, video=_is_video(row))
         except MediaError as error:
             skipped.append(f"{row.file}: {error}")
             continue
-        found = finder.find(image)
-        if not found:
-            skipped.append(f"{row.file}: no face found")
-            continue
-        spec = CropSpec(margin_ratio=CACHE_MARGIN_RATIO, size=side, border="replicate")
-        crop = crop_face(image, found[0].box, spec)
-        faces[len(kept)] = crop.image
-        corners = np.array([[0, 0], [image.shape[1] - 1, image.shape[0] - 1]], dtype=np.float32)
-        valid.append(np.clip(apply_affine(crop.frame_to_crop, corners), 0, side - 1).reshape(4))
-        meshes.append(apply_affine(crop.frame_to_crop, found[0].mesh))
-        kept.append(row)
+        for image in pictures:
+            found = finder.find(image)
+            if not found or found[0].size_px < _MIN_FACE_PX:
+                skipped.append(f"{row.file}: no face of at least {_MIN_FACE_PX:g} pixels found")
+                continue
+            crop = crop_face(image, found[0].box, spec)
+            faces[len(kept)] = crop.image
+            corners = np.array([[0, 0], [image.shape[1] - 1, image.shape[0] - 1]], dtype=np.float32)
+            valid.append(np.clip(apply_affine(crop.frame_to_crop, corners), 0, side - 1).reshape(4))
+            meshes.append(apply_affine(crop.frame_to_crop, found[0].mesh))
+            kept.append(row)
     if not kept:
-        msg = f"no face found in any of {len(rows)} pictures under {root}"
+        msg = f"no face found in any of {len(rows)} files under {root}"
         raise FaceError(msg)
-    _finish(folder, faces, kept, meshes, valid, skipped)
+    _finish(folder, faces, kept, meshes=meshes, valid=valid, skipped=skipped)
     done.write_text(fingerprint + "\n", encoding="utf-8")
     return open_cache(folder)
+
+
+def _is_video(row: FaceRow) -> bool:
+    return row.file.lower().endswith(_VIDEO_SUFFIXES)
+
+
+def _pictures(path: Path, *, video: bool) -> list[NDArray[np.uint8]]:
+    """The picture, or frames spread over a video."""
+    from facewitness.media.images import read_image
+    from facewitness.media.video import sample_frames
+
+    if not video:
+        return [read_image(path).pixels]
+    return [frame.pixels for frame in sample_frames(path, n=CACHE_VIDEO_FRAMES).frames]
 
 
 def _finish(
     folder: Path,
     faces: NDArray[np.uint8],
     kept: Sequence[FaceRow],
+    *,
     meshes: Sequence[NDArray[np.float32]],
     valid: Sequence[NDArray[np.float32]],
     skipped: Sequence[str],

@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "language": {"networks"},
     "detectors": {"faces", "pseudofakes", "networks", "language"},
     "datasets": {"media", "faces", "pseudofakes"},
-    "training": {"media", "faces", "pseudofakes", "networks", "language", "detectors", "datasets"},
+    "training": {"media", "faces", "pseudofakes", "networks", "language", "detectors", "datasets", "evaluation"},
     "evaluation": {"media", "faces", "pseudofakes", "networks", "language", "detectors", "datasets", "pipeline"},
     "verdicts": set(),
     "findings": {"faces", "detectors", "language", "verdicts"},

@@ -1,0 +1,207 @@
+"""Train LAA-Net-Lite from a data root: caches, decoded faces, Lightning, the best weights as safetensors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from facewitness.detectors.laa_net.lite.config import LiteRecipe
+from facewitness.detectors.laa_net.lite.weights import save_lite
+from facewitness.errors import ConfigError
+from facewitness.runtime import cpu_has_bf16, default_threads
+from facewitness.training.face_cache import build_cache, read_manifest
+from facewitness.training.lite_module import LiteTraining
+from facewitness.training.lite_validation import ValidationSet, build_validation
+from facewitness.training.pair_data import FaceStore, PairBatches
+from facewitness.training.resynthesis import build_decoded
+
+_LOG = logging.getLogger(__name__)
+
+TrainingPrecision = Literal["auto", "f32", "bf16"]
+
+_DECODED_FROM_FACES = 500
+"""Caches with fewer faces are too small to train a decoder on."""
+
+
+class _KeepBest(Callback):
+    """Writes the averaged weights as ``best.safetensors`` whenever the validation score rises."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.best = -1.0
+
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Compare and write."""
+        if trainer.sanity_checking or "score" not in trainer.callback_metrics:
+            return
+        metrics = {name: round(float(v), 5) for name, v in trainer.callback_metrics.items()}
+        with (self.folder / "validation.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": trainer.global_step, **metrics}) + "\n")
+        save_lite(pl_module.averaged, self.folder / "last.safetensors")
+        if metrics["score"] > self.best:
+            self.best = metrics["score"]
+            save_lite(pl_module.averaged, self.folder / "best.safetensors")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore."""
+        self.best = float(state_dict["best"])
+
+
+def prepare_faces(root: Path, folder: Path, recipe: LiteRecipe) -> list[Path]:
+    """Build the face caches of a recipe (and the decoded faces of the large ones), or find them built.
+
+    Args:
+        root: Data root; the recipe's folders lie below it.
+        folder: Where caches go, one sub-folder each.
+        recipe: Folders and groups.
+
+    Returns:
+        Folders of the caches.
+
+    Raises:
+        ConfigError: If no folder of the recipe is there, or a manifest is wrong.
+    """
+    groups = set(recipe.data.real) | set(recipe.data.fake)
+    found: list[Path] = []
+    for name in recipe.data.folders:
+        if not (root / name).is_dir():
+            _LOG.warning("%s is not there; training goes on without it", root / name)
+            continue
+        rows = [row for row in read_manifest(root / name, split="train") if row.group in groups]
+        if not rows:
+            continue
+        cache = build_cache(root / name, rows, folder / name)
+        if sum(row.label == 0 for row in cache.rows) >= _DECODED_FROM_FACES:
+            build_decoded(cache, folder / name, seed=recipe.seed)
+        found.append(folder / name)
+    if not found:
+        msg = f"{root} has none of the folders {list(recipe.data.folders)}; give the folder that holds them as --data"
+        raise ConfigError(msg)
+    return found
+
+
+def train_lite(
+    root: Path,
+    run: Path,
+    recipe: LiteRecipe,
+    *,
+    cache: Path | None = None,
+    device: str = "auto",
+    precision: TrainingPrecision = "auto",
+    threads: int = 0,
+    workers: int = 2,
+    pretrained: bool = True,
+    progress: bool = True,
+) -> Path:
+    """Train, or go on where a run was interrupted.
+
+    Args:
+        root: Data root, see `prepare_faces`.
+        run: Folder of the run; an interrupted run in it is resumed, with the recipe that it was begun with.
+        recipe: How to train.
+        cache: Folder of the face caches; None takes ``run/cache``.
+        device: ``auto`` or an accelerator of Lightning (``cpu``, ``gpu``, ``mps``).
+        precision: ``auto`` is bf16 where the processor multiplies it natively.
+        threads: Threads of torch; 0 takes every processor.
+        workers: Processes that make batches; 0 makes them in this one.
+        pretrained: Whether to start from ImageNet weights.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        Path of the best weights, ``best.safetensors``; beside it ``last.safetensors``, ``validation.jsonl``,
+        ``last.ckpt`` and TensorBoard's curves.
+
+    Raises:
+        ConfigError: If the data is missing, or the run was begun with another recipe.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    _keep_recipe(run, recipe)
+    seed_everything(recipe.seed, verbose=False)
+    torch.set_num_threads(threads or default_threads())
+    folders = prepare_faces(root, cache or run / "cache", recipe)
+    validation = _validation(folders, recipe)
+    module = LiteTraining(recipe, validation, pretrained=pretrained)
+    resume = run / "last.ckpt"
+    checkpoints = ModelCheckpoint(
+        dirpath=run, filename="step", save_last=True, save_top_k=0, every_n_train_steps=_checkpoint_steps(recipe)
+    )
+    with _quiet():
+        trainer = Trainer(
+            accelerator=device,
+            devices=1,
+            precision="bf16-mixed" if _wants_bf16(precision, device) else "32-true",
+            max_steps=recipe.steps,
+            val_check_interval=min(recipe.validate_every, recipe.steps),
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            log_every_n_steps=20,
+            gradient_clip_val=2.0,
+            logger=TensorBoardLogger(run, name="", version="curves"),
+            callbacks=[_KeepBest(run), checkpoints, *([TQDMProgressBar(refresh_rate=10)] if progress else [])],
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+        )
+        batches = PairBatches(folders, recipe, first_step=_step_of(resume))
+        loader = DataLoader(batches, batch_size=None, num_workers=workers, prefetch_factor=3 if workers else None)
+        trainer.fit(module, loader, ckpt_path=str(resume) if resume.is_file() else None, weights_only=True)
+    return run / "best.safetensors"
+
+
+def _checkpoint_steps(recipe: LiteRecipe) -> int:
+    return max(1, min(100, recipe.validate_every))
+
+
+def _validation(folders: list[Path], recipe: LiteRecipe) -> ValidationSet:
+    store = FaceStore(folders, recipe)
+    return build_validation(store, size=recipe.network.image_size, margin_ratio=recipe.network.margin_ratio)
+
+
+def _keep_recipe(run: Path, recipe: LiteRecipe) -> None:
+    """Write the recipe of a new run, or refuse another one for a run that is there."""
+    path = run / "recipe.json"
+    text = json.dumps(asdict(recipe), indent=2)
+    if path.is_file():
+        if json.loads(path.read_text(encoding="utf-8")) != json.loads(text):
+            msg = f"{run} was begun with another recipe ({path}); give --run another folder, or the recipe of that run"
+            raise ConfigError(msg)
+        return
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _step_of(checkpoint: Path) -> int:
+    if not checkpoint.is_file():
+        return 0
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+
+
+def _wants_bf16(precision: TrainingPrecision, device: str) -> bool:
+    if precision == "auto":
+        return device in ("auto", "cpu") and not torch.cuda.is_available() and cpu_has_bf16()
+    return precision == "bf16"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's advice on workers and loggers is of no use to a user of one verb."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*IterableDataset.*")
+        yield
