@@ -97,6 +97,8 @@ def heat_in_view(heatmap: Heatmap, view: View) -> tuple[NDArray[np.float32], int
         The heat ``(h, w)`` float32 in [0, 1] of the smallest rectangle that holds it, and the rectangle's
         left and upper edge in pixels of the view. ``h`` or ``w`` is 0 when it lies outside.
     """
+    if not np.isfinite(heatmap.crop_to_frame).all():
+        return np.zeros((0, 0), np.float32), 0, 0
     given = np.nan_to_num(np.clip(np.asarray(heatmap.values, np.float32), 0.0, 1.0))
     size = int(np.clip(heatmap.crop_size, 1, _LARGEST_MAP))
     # Enlarged before warping: the warp fades at the border of its source, which one map cell is too wide for.
@@ -111,8 +113,6 @@ def heat_in_view(heatmap: Heatmap, view: View) -> tuple[NDArray[np.float32], int
     matrix = (to_view @ to_frame @ to_crop)[:2]
     corners = np.array([[-0.5, -0.5], [columns - 0.5, -0.5], [columns - 0.5, rows - 0.5], [-0.5, rows - 0.5]])
     placed = corners @ matrix[:, :2].T + matrix[:, 2]
-    if not np.isfinite(placed).all():
-        return np.zeros((0, 0), np.float32), 0, 0
     low = np.clip(np.floor(placed.min(axis=0)), 0, [view.width, view.height]).astype(int)
     high = np.clip(np.ceil(placed.max(axis=0)) + 1, 0, [view.width, view.height]).astype(int)
     wide, tall = int(max(0, high[0] - low[0])), int(max(0, high[1] - low[1]))
