@@ -72,12 +72,13 @@ def time_words(seconds: float) -> str:
     """A length of time, or a place in a video.
 
     Example:
-        >>> time_words(0.0123), time_words(5.0), time_words(75.4), time_words(3725)
-        ('0.01 s', '5.0 s', '1:15 min', '1:02:05 h')
+        >>> time_words(0.0001), time_words(0.68), time_words(5.0), time_words(75.4), time_words(3725)
+        ('under 0.01 s', '0.68 s', '5.0 s', '1:15 min', '1:02:05 h')
     """
     if seconds < 60:
-        digits = 1 if seconds >= 1 or seconds == 0 else 2 if seconds >= 0.01 else 3
-        return f"{seconds:.{digits}f} s"
+        if 0 < seconds < 0.005:
+            return "under 0.01 s"
+        return f"{seconds:.1f} s" if seconds >= 1 or seconds == 0 else f"{seconds:.2f} s"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
