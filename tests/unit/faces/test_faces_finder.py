@@ -1,11 +1,14 @@
 """Real faces found where they are, at many sizes, angles and places; and none where there is none."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facewitness.errors import ConfigError, FaceError
+from facewitness.faces.detection import whole
 from facewitness.faces.finder import Face, FaceFinder
 from facewitness.media.images import read_image
 from unit.faces.faces_pictures import (
@@ -99,6 +102,21 @@ def test_a_dozen_faces_and_the_limit():
     cells = {(int(f.mesh[4, 0] // 256), int(f.mesh[4, 1] // 256)) for f in faces}
     assert len(faces) == len(cells) == 12
     assert len(FaceFinder(threads=1, max_faces=5).find(wall)) == 5
+
+
+def test_a_face_found_twice_is_fitted_once(monkeypatch):
+    """Neighbouring tiles see the same face; a better box than that of a known face is worth a fit."""
+    finder_, fitted = FaceFinder(threads=1), []
+    (best, *_) = finder_._detector.look(portrait(), whole(portrait()), 0.4)
+    again = dataclasses.replace(best, box=best.box + np.float32(4), score=best.score - 0.2)
+    fit = finder_._fit
+    monkeypatch.setattr(finder_, "_fit", lambda image, roi, score: fitted.append(score) or fit(image, roi, score))
+    (face,) = finder_._fit_all(portrait(), [again, best])
+    assert fitted == [best.score]
+    assert finder_._fit_all(portrait(), [again], known=[face]) == []
+    poor = dataclasses.replace(face, detection_score=0.45)
+    assert len(finder_._fit_all(portrait(), [again], known=[poor])) == 1
+    assert fitted == [best.score, again.score]
 
 
 def test_faces_below_the_smallest_size_are_left_out():
