@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ Rectangle = tuple[float, float, float, float]
 """Left, upper, right and lower edge."""
 
 _GAP = 1.3  # distance of stacked labels in heights of one
+_NEAR = 2.0  # how far a label may move from the height of its spot before it goes to the other side, in heights
 
 # iBUG 68 points (of the picture's left side first, which is the person's right) that a region's anchor is the mean of.
 _ANCHORS: dict[str, tuple[int, ...]] = {
@@ -143,12 +145,15 @@ def place_labels(
         side = sorted((entry for entry in wanted if (entry[1][0] < centre) is is_left), key=lambda entry: entry[1][1])
         tops = spread([entry[1][1] - height / 2 for entry in side], _GAP * height, bounds[1] - height)
         for (text, anchor, width), top in zip(side, tops, strict=True):
-            edge = float(box[0]) - height - width if is_left else float(box[2]) + height
-            left = float(np.clip(edge, 2.0, max(2.0, bounds[0] - width - 2.0)))
-            free = _free_top(left, top, (width, height), bounds, used)
-            if free is not None:
-                placed.append(Label(text, anchor, left, free, width, height))
-                used.append(placed[-1].rectangle)
+            beside = (float(box[0]) - height - width, float(box[2]) + height)
+            # the far side of the face only where the near one is taken
+            for edge, nearness in ((beside[not is_left], _NEAR), (beside[is_left], _NEAR), (beside[not is_left], inf)):
+                left = float(np.clip(edge, 2.0, max(2.0, bounds[0] - width - 2.0)))
+                free = _free_top(left, top, (width, height), bounds, used)
+                if free is not None and abs(free - top) <= nearness * height:
+                    placed.append(Label(text, anchor, left, free, width, height))
+                    used.append(placed[-1].rectangle)
+                    break
     return tuple(placed)
 
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from facewitness.errors import ConfigError
 from facewitness.records import FaceObservation, FaceTrack, Finding, Verdict, VerdictLabel
 from facewitness.reports.heat import MOST_OPAQUE, blend_heat, whole_frame
-from facewitness.reports.labels import Rectangle, named_regions, place_labels, region_anchor, score_text
+from facewitness.reports.labels import Label, Rectangle, named_regions, place_labels, region_anchor, score_text
 
 VERDICT_COLOURS: dict[VerdictLabel, tuple[int, int, int]] = {
     VerdictLabel.FAKE: (180, 52, 20),
@@ -87,10 +87,8 @@ def overlay_picture(
     taken: list[Rectangle] = []
     for face, found in seen:
         taken += _draw_box(pen, face, found, numbered=len(faces) > 1)
-    for face, found in seen:
-        finding = finding_in(face, found.frame_index)
-        if with_regions and finding is not None and len(seen) <= _MOST_NAMED_FACES:
-            taken += _draw_regions(pen, finding, found, taken)
+    if with_regions and len(seen) <= _MOST_NAMED_FACES:
+        _draw_names(pen, _names(pen, seen, taken))
     return np.asarray(image, np.uint8).copy()
 
 
@@ -122,6 +120,11 @@ def short_verdict(verdict: Verdict) -> str:
     return label if verdict.score is None else f"{label} {score_text(verdict.score)}"
 
 
+def _rectangle(found: FaceObservation) -> Rectangle:
+    x0, y0, x1, y1 = (float(v) for v in np.nan_to_num(found.box))
+    return x0, y0, x1, y1
+
+
 def _draw_box(pen: _Pen, face: FaceTrack, found: FaceObservation, *, numbered: bool) -> list[Rectangle]:
     """Face box in the verdict's colour, with a white edge to stand out on any ground, and its words above.
 
@@ -149,28 +152,36 @@ def _draw_box(pen: _Pen, face: FaceTrack, found: FaceObservation, *, numbered: b
     return [(left, top, left + width, top + height)]
 
 
-def _draw_regions(pen: _Pen, finding: Finding, found: FaceObservation, taken: Sequence[Rectangle]) -> list[Rectangle]:
-    """Names of the hottest regions on dark plates beside the face, with leader lines to them.
-
-    Returns:
-        Where the plates are.
-    """
-    draw, unit = pen.draw, pen.unit
-    wanted: list[tuple[str, tuple[float, float], float]] = []
-    for region in named_regions(finding):
-        anchor = region_anchor(region.name, found.landmarks)
-        if anchor is not None:
-            text = f"{region.name.replace('_', ' ')} {region.strength:.2f}"
-            wanted.append((text, anchor, pen.width(text)))
+def _names(pen: _Pen, seen: Sequence[tuple[FaceTrack, FaceObservation]], taken: Sequence[Rectangle]) -> list[Label]:
+    """Where the names of the hottest regions stand: beside their face, clear of other faces and of ``taken``."""
+    labels: list[Label] = []
     bounds = (float(pen.size[0]), float(pen.size[1]))
-    labels = place_labels(wanted, box=found.box, bounds=bounds, height=1.6 * unit, taken=taken)
+    for face, found in seen:
+        finding = finding_in(face, found.frame_index)
+        if finding is None or not np.isfinite(found.box).all():
+            continue
+        wanted: list[tuple[str, tuple[float, float], float]] = []
+        for region in named_regions(finding):
+            anchor = region_anchor(region.name, found.landmarks)
+            if anchor is not None:
+                text = f"{region.name.replace('_', ' ')} {region.strength:.2f}"
+                wanted.append((text, anchor, pen.width(text)))
+        others = [_rectangle(other) for _, other in seen if other is not found]
+        clear = [*taken, *others, *(label.rectangle for label in labels)]
+        labels += place_labels(wanted, box=found.box, bounds=bounds, height=1.6 * pen.unit, taken=clear)
+    return labels
+
+
+def _draw_names(pen: _Pen, labels: Sequence[Label]) -> None:
+    """Dark plates with names, and over no plate a leader line from each to its spot."""
+    draw, unit = pen.draw, pen.unit
+    line = max(1, round(unit / 8))
     for label in labels:
-        line = max(1, round(unit / 8))
         draw.line((*label.anchor, *label.elbow), fill=_PLATE, width=line + 2)
         draw.line((*label.anchor, *label.elbow), fill=_WHITE, width=line)
         x, y, r = *label.anchor, unit / 4
         draw.ellipse((x - r, y - r, x + r, y + r), fill=_WHITE, outline=_PLATE, width=line)
+    for label in labels:
         draw.rectangle(label.rectangle, fill=_PLATE)
         at = (label.left + unit / 2, label.top + label.height / 2)
         draw.text(at, label.text, fill=_WHITE, font=pen.font, anchor="lm")
-    return [label.rectangle for label in labels]

@@ -53,6 +53,14 @@ def test_names_stand_beside_the_face_at_the_height_of_their_spots():
     assert mouth.elbow == (mouth.left, 200.0)
 
 
+def test_a_name_goes_to_the_other_side_where_its_own_is_taken():
+    box = np.array([150, 100, 250, 240], np.float32)
+    wanted = [("mouth", (210.0, 200.0), 60.0)]
+    (label,) = place_labels(wanted, box=box, bounds=(400.0, 400.0), height=20.0, taken=[(260.0, 90.0, 380.0, 260.0)])
+    assert label.left + label.width < 150
+    assert label.top + 10 == pytest.approx(200)
+
+
 def test_close_names_keep_the_order_of_their_spots():
     box = np.array([100, 100, 200, 200], np.float32)
     wanted = [(str(i), (180.0, 150.0 - i), 30.0) for i in range(5)]

@@ -75,6 +75,15 @@ def test_crowds_and_odd_boxes_are_drawn(portrait):
     assert overlay_picture(tiny, [made_face(box=np.array([1, 1, 5, 5], np.float32))]).shape == (9, 7, 3)
 
 
+def test_names_of_one_face_keep_off_another(portrait):
+    grey = np.full_like(portrait, 90)
+    first = made_face(box=np.array([178, 62, 270, 182], np.float32))
+    second = made_face(0.1, box=np.array([290, 62, 382, 182], np.float32), track_id=2)  # too cool to be named
+    named = changed(overlay_picture(grey, [second, first], with_regions=False), overlay_picture(grey, [second, first]))
+    assert named.any()
+    assert not named[62:182, 290:382].any()
+
+
 @pytest.mark.parametrize(
     "frame",
     [
