@@ -28,7 +28,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, gpu, mps.")] = "auto",
     precision: Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the networks.")] = PrecisionChoice.AUTO,
     threads: Annotated[int, typer.Option(min=0, help="Threads of torch; 0 takes every processor.")] = 0,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that make batches.")] = 2,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make batches.")] = 1,
     pretrained: Annotated[bool, typer.Option(help="Start from ImageNet weights.")] = True,
 ) -> None:
     """Train a detector; the same command again goes on after an interruption.
@@ -48,7 +48,7 @@ def train(
         raise ConfigError(msg)
     chosen = _recipe(recipe, steps)
     try:
-        from facewitness.training.lite_run import train_lite
+        from facewitness.training.lite_run import TrainingMachine, train_lite
     except ImportError as error:
         msg = f"training needs the torch extra ({error.name} is missing): pip install 'facewitness[torch]'"
         raise MissingExtraError(msg) from error
@@ -60,11 +60,8 @@ def train(
         run,
         chosen,
         cache=cache,
-        device=device,
-        precision=precision.value,
-        threads=threads,
-        workers=workers,
         pretrained=pretrained,
+        machine=TrainingMachine(device, precision.value, threads, workers),
     )
     typer.echo(f"best weights: {best}")
 

@@ -12,9 +12,9 @@ from facewitness.detectors.laa_net.lite.config import LiteLosses
 from facewitness.detectors.laa_net.lite.model import LiteOutput
 
 
-@dataclass(frozen=True)
+@dataclass
 class LiteTargets:
-    """What is asked of a batch; a weight of 0 asks nothing.
+    """What is asked of a batch; a weight of 0 asks nothing. Not frozen: Lightning moves its tensors to a device.
 
     Attributes:
         scores: ``(B, 2)`` in [0, 1]: blended, synthetic.
