@@ -40,8 +40,12 @@ class LiteTraining(LightningModule):
         self.model = LaaNetLite(recipe.network)
         if pretrained:
             load_imagenet(self.model.backbone)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
+        self.model.to(memory_format=torch.channels_last)
+        self.average = AveragedModel(
+            self.model,
+            multi_avg_fn=get_ema_multi_avg_fn(recipe.average),  # type: ignore[no-untyped-call]
+            use_buffers=True,
+        )
         self._scores: list[Tensor] = []
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ from facewitness.training.face_cache import CACHE_MARGIN_RATIO, CACHE_SIDE_PX, F
 from facewitness.training.resynthesis import open_decoded, put_decoded
 
 Image = NDArray[np.uint8]
+_Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 FACE_SIDE_PX = CACHE_SIDE_PX / CACHE_MARGIN_RATIO
 _MAP_STRIDE = 8
@@ -79,7 +81,7 @@ class FaceStore:
 
     def landmarks(self, ref: FaceRef) -> NDArray[np.float32]:
         """``(81, 2)`` float32 in pixels of the picture."""
-        return self.caches[ref.cache].meshes[ref.row][LANDMARKS_81]
+        return np.asarray(self.caches[ref.cache].meshes[ref.row][LANDMARKS_81], dtype=np.float32)
 
     def identity(self, ref: FaceRef) -> str:
         """Whom it shows."""
@@ -87,7 +89,7 @@ class FaceStore:
 
     def valid(self, ref: FaceRef) -> NDArray[np.float32]:
         """``(4,)`` xyxy of the part that lay inside the original picture."""
-        return self.caches[ref.cache].valid[ref.row]
+        return np.asarray(self.caches[ref.cache].valid[ref.row], dtype=np.float32)
 
     def painter(self, ref: FaceRef, rng: np.random.Generator) -> Painter | None:
         """Gives the face as a decoder painted it; None where none did."""
@@ -143,9 +145,9 @@ class View:
 
     def picture(self, image: Image, size: int) -> Image:
         """``(size, size, 3)`` uint8 RGB as the network sees it."""
-        part = self._cut(image)
         dx, dy = self.grid_shift
-        seen = self.degradation(cv2.copyMakeBorder(part, dy, 0, dx, 0, cv2.BORDER_REFLECT_101))
+        framed = cv2.copyMakeBorder(self._cut(image), dy, 0, dx, 0, cv2.BORDER_REFLECT_101)
+        seen = self.degradation(np.asarray(framed, dtype=np.uint8))
         x, y = round(dx * seen.shape[1] / (self.side + dx)), round(dy * seen.shape[0] / (self.side + dy))
         seen = seen[y:, x:]
         how = cv2.INTER_AREA if seen.shape[0] > size else cv2.INTER_CUBIC
@@ -155,7 +157,7 @@ class View:
         """``(size, size)`` of a map over the cached face."""
         return np.asarray(cv2.resize(self._cut(values), (size, size), interpolation=cv2.INTER_AREA), dtype=np.float32)
 
-    def _cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
+    def _cut(self, image: NDArray[_Pixel]) -> NDArray[_Pixel]:
         part = image[self.top : self.top + self.side, self.left : self.left + self.side]
         return np.ascontiguousarray(part[:, ::-1]) if self.flip else part
 

@@ -131,7 +131,7 @@ def build_decoded(cache: FaceCache, folder: Path, *, steps: int = 1600, batch: i
     side = DECODED_SIDE_PX
     out = np.lib.format.open_memmap(part, "w+", np.uint8, (len(rows), len(VARIANTS), side, side, 3))
     for upsampling in ("transposed", "nearest"):
-        model = Autoencoder(upsampling).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = Autoencoder(upsampling).to(memory_format=torch.channels_last)
         wanted = [(k, v) for k, v in enumerate(VARIANTS) if v.upsampling == upsampling]
         for step in _train(model, squares, steps=steps, batch=batch, rng=rng):
             for k, variant in wanted:
@@ -184,7 +184,7 @@ def _train(
         output = output.float()
         loss = functional.l1_loss(output, image) + _EDGE_WEIGHT * _edge_difference(output, image)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         if step % 100 == 0:
             _LOG.info("autoencoder step %d of %d: loss %.4f", step, steps, float(loss.detach()))

@@ -1,0 +1,203 @@
+"""LAA-Net-Lite as a detector of face crops: OpenVINO, numpy, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.config import from_mapping
+from facewitness.detectors import CropScore
+from facewitness.detectors.laa_net.lite.config import EXPERTS, NAME
+from facewitness.detectors.laa_net.lite.processor import LiteProcessor
+from facewitness.errors import WeightsError
+from facewitness.records import OperatingPoint
+from facewitness.runtime import InferenceSession, Precision
+from facewitness.weights import WeightsRecord, sha256_of
+
+PACKAGED = Path(__file__).parent / "laa_net_lite.onnx"
+"""The embedded weights; their record lies beside them."""
+
+OUTPUTS = ("scores", "boundary")
+
+_BATCH = 16
+_FIRED_FROM = 0.5
+
+
+@dataclass(frozen=True)
+class ExpertCalibration:
+    """``P(fake) = sigmoid(scale * logit + bias)`` of one expert (Platt)."""
+
+    scale: float
+    bias: float
+
+
+class LiteDetector:
+    """Scores crops with an exported LAA-Net-Lite.
+
+    Args:
+        network: ``.onnx`` with the outputs ``scores`` ``(B, 2)`` and ``boundary`` ``(B, 1, h, w)``, logits.
+        processor: Crop to input.
+        weights_sha256: Hash of the file.
+        calibration: By expert; empty leaves the scores uncalibrated.
+        operating_points: By name.
+        device: As `InferenceSession`.
+        precision: As `InferenceSession`.
+        threads: As `InferenceSession`.
+
+    Raises:
+        WeightsError: If the file has other outputs.
+    """
+
+    mode = "lite"
+    name = NAME
+
+    def __init__(
+        self,
+        network: Path,
+        *,
+        processor: LiteProcessor,
+        weights_sha256: str,
+        calibration: Mapping[str, ExpertCalibration] | None = None,
+        operating_points: Mapping[str, OperatingPoint] | None = None,
+        device: str = "auto",
+        precision: Precision = "auto",
+        threads: int = 0,
+    ) -> None:
+        self._session = InferenceSession(network, device=device, precision=precision, threads=threads)
+        if set(self._session.output_names) != set(OUTPUTS):
+            msg = (
+                f"{network.name} has the outputs {list(self._session.output_names)}, expected {list(OUTPUTS)}; write "
+                f"it with: facewitness export {NAME} WEIGHTS.safetensors -o FILE.onnx"
+            )
+            raise WeightsError(msg)
+        self.processor = processor
+        self.crop = processor.crop
+        self.weights_name = network.name
+        self.weights_sha256 = weights_sha256
+        self.precision: str = self._session.precision
+        self.device = self._session.device
+        self.operating_points = dict(operating_points or {})
+        self._calibration = dict(calibration or {})
+
+    def logits(self, crops: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Raw output, averaged over the views.
+
+        Args:
+            crops: ``(C, C, 3)`` uint8 RGB each.
+
+        Returns:
+            ``(n, 2)`` score logits (blended, synthetic), and ``(n, h, w)`` boundary heat in [0, 1] of the whole crop.
+        """
+        processor, looks = self.processor, self.processor.looks
+        scores: list[NDArray[np.float32]] = []
+        heats: list[NDArray[np.float32]] = []
+        crops_per_run = max(1, _BATCH // looks)
+        for start in range(0, len(crops), crops_per_run):
+            batch = crops[start : start + crops_per_run]
+            pictures = [view for crop in batch for view in processor.prepare(crop)]
+            outputs = self._session.run(processor(pictures))
+            scores.append(outputs["scores"].reshape(len(batch), looks, len(EXPERTS)).mean(axis=1))
+            maps = _sigmoid(outputs["boundary"][:, 0]).reshape(len(batch), looks, *outputs["boundary"].shape[2:])
+            heat = maps[:, 0]
+            if processor.mirror:
+                heat = (heat + maps[:, len(processor.views), :, ::-1]) * np.float32(0.5)
+            heats.append(heat)
+        if not scores:
+            return np.zeros((0, len(EXPERTS)), np.float32), np.zeros((0, 1, 1), np.float32)
+        return np.concatenate(scores), np.concatenate(heats)
+
+    def score(self, crops: Sequence[NDArray[np.uint8]]) -> list[CropScore]:
+        """Score face crops.
+
+        Args:
+            crops: ``(size, size, 3)`` uint8 RGB each, cut as `crop` says.
+
+        Returns:
+            One entry per crop, in order; the score is that of the expert that is surer of a fake.
+        """
+        logits, heats = self.logits(crops)
+        probabilities = {name: self.expert_scores(name, logits[:, i]) for i, name in enumerate(EXPERTS)}
+        return [
+            self._one({name: float(values[i]) for name, values in probabilities.items()}, heats[i])
+            for i in range(len(crops))
+        ]
+
+    def expert_scores(self, expert: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """P(fake) of one expert from its logits, calibrated where the weights carry a calibration."""
+        line = self._calibration.get(expert)
+        return _sigmoid(logits if line is None else line.scale * logits + line.bias)
+
+    def _one(self, experts: dict[str, float], heat: NDArray[np.float32]) -> CropScore:
+        decisive = max(experts, key=lambda name: experts[name])
+        score = experts[decisive]
+        return CropScore(
+            score,
+            calibrated=bool(self._calibration),
+            experts=experts,
+            fired=decisive if score >= _FIRED_FROM else "",
+            heatmap=_enlarged(heat),
+        )
+
+
+def create(
+    *,
+    weights: Path | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    threads: int = 0,
+) -> LiteDetector:
+    """Build the detector.
+
+    Args:
+        weights: An exported ``.onnx``; None takes the embedded one.
+        device: As `InferenceSession`.
+        precision: As `InferenceSession`.
+        threads: As `InferenceSession`.
+
+    Raises:
+        WeightsError: If the file is missing, not of this detector, or not what its record says.
+    """
+    network = weights or PACKAGED
+    if not network.is_file() or network.suffix != ".onnx":
+        msg = f"{NAME} needs an exported .onnx file, got {network}; leave --weights out to use the embedded one"
+        raise WeightsError(msg)
+    record_path = network.with_suffix(".json")
+    if not record_path.is_file():
+        return LiteDetector(
+            network,
+            processor=LiteProcessor(),
+            weights_sha256=sha256_of(network),
+            device=device,
+            precision=precision,
+            threads=threads,
+        )
+    record = WeightsRecord.read(record_path)
+    if record.detector != NAME:
+        msg = f"{network.name} is for detector {record.detector!r}, not {NAME!r}"
+        raise WeightsError(msg)
+    record.verify(network.parent)
+    return LiteDetector(
+        network,
+        processor=LiteProcessor.from_record(record.processor),
+        weights_sha256=record.sha256,
+        calibration={k: from_mapping(ExpertCalibration, v, where=k) for k, v in record.calibration.items()},
+        operating_points={name: OperatingPoint(**point) for name, point in record.operating_points.items()},
+        device=device,
+        precision=precision,
+        threads=threads,
+    )
+
+
+def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))), dtype=np.float32)
+
+
+def _enlarged(heat: NDArray[np.float32], factor: int = 2) -> NDArray[np.float32]:
+    """Twice as many cells, interpolated: a smoother picture, the same content."""
+    size = (heat.shape[1] * factor, heat.shape[0] * factor)
+    return np.clip(cv2.resize(heat, size, interpolation=cv2.INTER_CUBIC), 0, 1).astype(np.float32)
