@@ -55,7 +55,7 @@ def export_lite(model: LaaNetLite, path: Path, size: int) -> float:
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             warnings.filterwarnings("ignore", message="Constant folding", category=UserWarning)
             torch.onnx.export(
-                _Flat(model.eval()).to(memory_format=torch.contiguous_format),
+                _Flat(model).eval().to(memory_format=torch.contiguous_format),
                 (torch.zeros(2, 3, size, size),),
                 str(temporary),
                 dynamo=False,
