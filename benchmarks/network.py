@@ -31,7 +31,7 @@ from facewitness.media.images import read_image
 from facewitness.runtime import InferenceSession, cpu_has_bf16, default_threads
 from measure import ROOT, example_portrait, machine
 
-_LITE = ROOT / "src" / "facewitness" / "detectors" / "laa_net" / "lite" / "assets" / "laa_net_lite.onnx"
+_LITE = ROOT / "src" / "facewitness" / "detectors" / "laa_net" / "lite" / "laa_net_lite.onnx"
 _OFFICIAL_S = 1.42
 """Seconds per image of the authors' float64 forward on one core, as measured for the issue."""
 _AIM = 12
