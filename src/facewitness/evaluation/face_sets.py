@@ -212,11 +212,17 @@ def load_face_set(
         _add(found, _look(fakes, root, look, found=found, name=name, label="fake"), crop, 1)
     else:
         _add_swaps(found, seen, crop, seed)
+    made = _finished(name, found)
+    _write(made, path)
+    return made
+
+
+def _finished(name: str, found: _Collected) -> FaceSet:
     if set(found.labels) != {0, 1}:
         msg = f"{name}: expected usable pictures of both labels, got {found.labels.count(0)} real and "
         msg += f"{found.labels.count(1)} fake; left out: {found.left_out}"
         raise FaceError(msg)
-    made = FaceSet(
+    return FaceSet(
         name,
         np.stack(found.scenes),
         np.stack(found.boxes),
@@ -225,8 +231,6 @@ def load_face_set(
         tuple(found.files),
         found.left_out,
     )
-    _write(made, path)
-    return made
 
 
 def _of_group(rows: Sequence[Picture], group: str) -> list[Picture]:
