@@ -6,7 +6,9 @@ OpenVINO reads ONNX, TensorFlow Lite and its own format, and runs without torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,9 +29,23 @@ Device = str
 @lru_cache(maxsize=1)
 def _core() -> Core:
     """The process-wide OpenVINO core (creating it costs tens of milliseconds)."""
-    from openvino import Core
+    with _no_telemetry():
+        from openvino import Core
 
     return Core()
+
+
+@contextmanager
+def _no_telemetry() -> Iterator[None]:
+    """Hide the package with which OpenVINO tells its makers of each import; without it OpenVINO takes a stub."""
+    if "openvino_telemetry" in sys.modules:  # the caller's own choice
+        yield
+        return
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # an import of it now fails
+    try:
+        yield
+    finally:
+        del sys.modules["openvino_telemetry"]
 
 
 def cpu_has_bf16() -> bool:

@@ -43,3 +43,17 @@ def test_public_names_arrive_on_first_use():
     assert "numpy" in loaded_by("import facewitness\nfacewitness.Report")
     code = "import facewitness, inspect\nassert callable(facewitness.analyze)"
     assert "torch" not in loaded_by(code)
+
+
+def test_starting_the_runtime_reports_to_nobody():
+    # OpenVINO brings a package that sends an event to its makers' statistics server at each import.
+    code = (
+        "import socket, sys\n"
+        "def refuse(*_): raise AssertionError('a name was looked up')\n"
+        "socket.getaddrinfo = refuse\n"
+        "from facewitness.runtime import available_devices\n"
+        "assert 'CPU' in available_devices()"
+    )
+    loaded = loaded_by(code)
+    assert "openvino" in loaded
+    assert "openvino_telemetry" not in loaded
