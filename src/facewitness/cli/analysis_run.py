@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from threading import current_thread, main_thread
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +24,7 @@ from facewitness.cli.report_text import print_report, print_summary
 from facewitness.errors import ConfigError
 from facewitness.jpeg import decode_jpeg, encode_jpeg
 from facewitness.records import Report, VerdictLabel
+from facewitness.reports.files import require_writable
 from facewitness.reports.jsonl import JsonLinesWriter, read_json_lines
 from facewitness.weights import sha256_of
 
@@ -89,7 +94,7 @@ class Run:
         self.writer: JsonLinesWriter | None = None
         if request.html is not None:
             self.pictures = PictureStore(Path(stack.enter_context(TemporaryDirectory(prefix="facewitness-"))))
-            _require_folder_of(request.html)
+            require_writable(request.html)
         if request.overlay is not None:
             _make_folder(request.overlay)
         if request.output is not None:
@@ -101,7 +106,14 @@ class Run:
         if not self.request.resume or self.request.output is None:
             return self.request.files
         done = _finished(_part(self.request.output), self.analyzer)
-        return [path for path in self.request.files if not (path.is_file() and sha256_of(path) in done)]
+        files: list[Path] = []
+        for path in self.request.files:
+            content = _content_of(path) if done else ""
+            if done[content] > 0:
+                done[content] -= 1
+            else:
+                files.append(path)
+        return files
 
     def take(self, result: AnalysisResult) -> None:
         """Write what one file gave."""
@@ -124,7 +136,7 @@ class Run:
             drawn = overlay_picture(picture, result.report.faces, frame_index=frame_index)
             part = f"-{frame_index}" if media.kind == "video" else ""
             # the hash keeps files of the same name from different folders apart
-            save_jpeg(folder / f"{Path(media.path).stem}-{media.sha256[:8]}{part}.jpg", drawn)
+            save_jpeg(folder / f"{_shortened(Path(media.path).stem)}-{media.sha256[:8]}{part}.jpg", drawn)
 
     def finish(self) -> None:
         """Put finished files in their final place."""
@@ -147,6 +159,7 @@ def run(analyzer: Analyzer, request: Request) -> bool:
         ConfigError: If an output cannot be written.
     """
     with ExitStack() as stack:
+        stack.enter_context(_cleaned_up_when_terminated())
         work = Run(analyzer, request, stack)
         files = work.left_to_do()
         skipped = len(request.files) - len(files)
@@ -154,23 +167,54 @@ def run(analyzer: Analyzer, request: Request) -> bool:
             sys.stderr.write(f"facewitness: {skipped} of {len(request.files)} files are in the output already\n")
         progress = stack.enter_context(FileProgress(len(files)))
         console = Console(highlight=False)
-        for path in files:
-            progress.start(path)
-            result = next(analyzer.examine_many([path]))
-            work.take(result)
-            if request.as_json:
-                # undecodable bytes of a file name are lone surrogates, which no stream takes
-                line = result.report.to_json().encode("utf-8", "replace").decode("utf-8")
-                sys.stdout.write(line + "\n")
-                sys.stdout.flush()
-            else:
-                print_report(result.report, console)
-            progress.advance()
+        try:
+            for path in files:
+                progress.start(path)
+                result = next(analyzer.examine_many([path]))
+                work.take(result)
+                _show(result.report, console, as_json=request.as_json)
+                progress.advance()
+        except KeyboardInterrupt:
+            progress.stop()
+            sys.stderr.write(_interrupted(sum(work.counts.values()), len(files), request.output))
+            raise
         progress.stop()
         work.finish()
         if len(files) > 1 and not request.as_json:
             print_summary(work.counts, console)
     return not files or any(label != VerdictLabel.NOT_SCORED for label in work.counts)
+
+
+def _show(report: Report, console: Console, *, as_json: bool) -> None:
+    if not as_json:
+        print_report(report, console)
+        return
+    # undecodable bytes of a file name are lone surrogates, which no stream takes
+    line = report.to_json().encode("utf-8", "replace").decode("utf-8")
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _interrupted(done: int, wanted: int, output: Path | None) -> str:
+    advice = "" if output is None else f"; the same command with --resume goes on from {_part(output)}"
+    return f"facewitness: interrupted after {done} of {wanted} files{advice}\n"
+
+
+@contextmanager
+def _cleaned_up_when_terminated() -> Iterator[None]:
+    """A request to end takes the same way out as an error, so that no picture stays behind in a temporary folder."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if current_thread() is not main_thread():  # where Python lets nobody set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _part(output: Path) -> Path:
@@ -179,31 +223,48 @@ def _part(output: Path) -> Path:
 
 
 def _prepare_resume(output: Path, *, resume: bool) -> None:
-    _require_folder_of(output)
+    require_writable(output)
     if resume and output.exists() and not _part(output).exists():
         shutil.copyfile(output, _part(output))
 
 
-def _finished(lines: Path, analyzer: Analyzer) -> set[str]:
-    """Hashes of the files whose report was made with the same weights and sampling."""
-    wanted = (analyzer.detector.name, analyzer.detector.weights_sha256)
-    found: set[str] = set()
+def _finished(lines: Path, analyzer: Analyzer) -> Counter[str]:
+    """How many reports of each content, by hash, were made with the settings of this run."""
+    found: Counter[str] = Counter()
     for record in read_json_lines(lines):
-        media, protocol = record.get("media"), record.get("protocol")
-        if not isinstance(media, dict) or not media.get("sha256"):
-            continue
-        if not isinstance(protocol, dict):
-            found.add(media["sha256"])  # could not be opened: no setting changes that
-        elif (protocol.get("detector"), protocol.get("weights_sha256")) == wanted:
-            same = protocol.get("sampling") in ("single picture", analyzer.options.sampling)
-            found |= {media["sha256"]} if same else set()
+        media = record.get("media")
+        if isinstance(media, dict) and media.get("sha256") and _made_alike(record, analyzer):
+            found[str(media["sha256"])] += 1
     return found
 
 
-def _require_folder_of(path: Path) -> None:
-    if not path.parent.is_dir():
-        msg = f"cannot write {path}: the folder {path.parent} does not exist; make it first"
-        raise ConfigError(msg)
+def _made_alike(record: Mapping[str, Any], analyzer: Analyzer) -> bool:
+    protocol, verdict = record.get("protocol"), record.get("verdict")
+    if not isinstance(protocol, dict) or not isinstance(verdict, dict):
+        return True  # could not be opened: no setting changes that
+    detector = analyzer.detector
+    made = tuple(protocol.get(name) for name in ("detector", "weights_sha256", "precision"))
+    if made != (detector.name, detector.weights_sha256, detector.precision):
+        return False
+    if protocol.get("sampling") not in ("single picture", analyzer.options.sampling):
+        return False
+    point = verdict.get("operating_point")
+    threshold = point.get("threshold") if isinstance(point, dict) else None
+    wanted = None if analyzer.point is None else round(analyzer.point.threshold, 6)  # as JSON holds it
+    return threshold == wanted or verdict.get("label") == VerdictLabel.NOT_SCORED
+
+
+def _content_of(path: Path) -> str:
+    """Hash of a file; empty when it cannot be read, which its report will say."""
+    try:
+        return sha256_of(path) if path.is_file() else ""
+    except OSError:
+        return ""
+
+
+def _shortened(stem: str) -> str:
+    """The beginning of a file's name, short enough to be part of another one."""
+    return os.fsencode(stem)[:120].decode("utf-8", "ignore")
 
 
 def _make_folder(folder: Path) -> None:
@@ -212,3 +273,4 @@ def _make_folder(folder: Path) -> None:
     except OSError as error:
         msg = f"cannot make the folder {folder}: {error.strerror or error}"
         raise ConfigError(msg) from error
+    require_writable(folder / "picture.jpg")

@@ -44,9 +44,7 @@ class Request:
 
 _Paths = Annotated[
     list[str],
-    typer.Argument(
-        metavar="PATH...", help="Pictures, videos, folders (recursive) or quoted globs.", show_default=False
-    ),
+    typer.Argument(metavar="PATH", help="Pictures, videos, folders (recursive) or quoted globs.", show_default=False),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines: one object per file.")]
 _Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write one self-contained HTML report.")]
@@ -89,7 +87,7 @@ def analyze(
     be read gets NOT_SCORED with its reason, and the next one follows.
 
     Exit code 0: at least one file was scored, whatever the verdict;
-    1: none was, or an error of ours; 2: wrong usage; 130: interrupted.
+    1: none was, or an error; 2: wrong usage; 130: interrupted.
 
     Example: facewitness analyze photo.jpg --html report.html
 
@@ -100,21 +98,26 @@ def analyze(
     Example: facewitness analyze folder --output results.jsonl --resume
     """
     from facewitness.cli.media_paths import expand
+    from facewitness.cli.report_text import printable
 
     if resume and output is None:
         msg = "--resume needs --output FILE, the file to go on with"
         raise typer.BadParameter(msg)
-    files, fruitless = expand(paths)
-    for text in fruitless:
-        typer.echo(f"facewitness: {text}: no picture or video there", err=True)
+    files, complaints = expand(paths)
+    for complaint in complaints:
+        typer.echo(f"facewitness: {printable(complaint)}", err=True)
     if not files:
         raise typer.Exit(1)
     request = Request(files, as_json, html, overlay, output, resume)
     from facewitness.cli.analysis_run import run
+    from facewitness.errors import ConfigError
     from facewitness.pipeline import AnalyzeOptions, Analyzer
 
-    options = AnalyzeOptions(frames, fps, operating_point, explain=explain, keep_pictures=bool(html or overlay))
-    loaded: Analyzer = Analyzer(
-        detector, weights=weights, device=device, precision=precision.value, threads=threads, options=options
-    )
+    try:
+        options = AnalyzeOptions(frames, fps, operating_point, explain=explain, keep_pictures=bool(html or overlay))
+        loaded: Analyzer = Analyzer(
+            detector, weights=weights, device=device, precision=precision.value, threads=threads, options=options
+        )
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from error
     raise typer.Exit(0 if run(loaded, request) else 1)

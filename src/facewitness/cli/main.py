@@ -1,13 +1,15 @@
 """The program ``facewitness``: its verbs, its exit codes, and how errors are shown.
 
-Exit codes: 0 worked, 1 an error of ours (one line on stderr), 2 wrong usage, 130 interrupted.
+Exit codes: 0 worked, 1 an error (one line on stderr), 2 wrong usage, 130 interrupted.
 Every verb lives in a module of its own whose top imports are light, so that ``--help`` stays fast.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated, Final
@@ -76,17 +78,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except FacewitnessError as error:
+        return _fail(str(error))
+    except OSError as error:
+        _let_go_of_stdout()
+        return _fail(f"{error}; check that disks are not full and that files and folders can be read and written")
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
         build_app()(args=arguments, prog_name=_PROGRAM)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except FacewitnessError as error:
-        line = " ".join(str(error).split())
-        shown = "".join(letter for letter in line if letter.isprintable())  # file names may hold escape sequences
-        sys.stderr.write(f"{_PROGRAM}: {shown}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130
     return 0
+
+
+def _fail(message: str) -> int:
+    line = " ".join(message.split())
+    shown = "".join(letter for letter in line if letter.isprintable())  # file names may hold escape sequences
+    sys.stderr.write(f"{_PROGRAM}: {shown}\n")
+    return 1
+
+
+def _let_go_of_stdout() -> None:
+    """What standard output could not take is dropped, or Python would fail once more when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -18,30 +18,35 @@ MEDIA_SUFFIXES = frozenset(
 def expand(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Turn files, folders and globs into files, each once, in a stable order.
 
-    In folders (recursive, hidden entries left out) a file counts when its name or its content says picture
-    or video; a file named directly always counts, so that it gets its verdict or the reason for none.
+    In folders (recursive; hidden entries and links to other folders left out) a file counts when its name or its
+    content says picture or video; a file named directly always counts, so that it gets its verdict or the reason
+    for none.
 
     Args:
         paths: As on the command line.
 
     Returns:
-        The files, and the patterns and folders that gave none.
+        The files, and a complaint for each pattern or folder that gave none and each folder that cannot be read.
     """
     found: dict[Path, None] = {}
-    fruitless: list[str] = []
+    complaints: list[str] = []
     for text in paths:
-        files = list(_files_of(text))
-        if not files:
-            fruitless.append(text)
+        before = len(complaints)
+        files = list(_files_of(text, complaints))
+        if not files and len(complaints) == before:
+            complaints.append(f"{text or repr(text)}: no picture or video there")
         found.update(dict.fromkeys(files))
-    return list(found), fruitless
+    return list(found), complaints
 
 
-def _files_of(text: str) -> Iterator[Path]:
+def _files_of(text: str, complaints: list[str]) -> Iterator[Path]:
     path = Path(text)
-    if path.is_dir():
-        yield from _files_in(path)
-    elif glob.has_magic(text) and not path.exists():
+    if not text:  # an unset variable of a script, which Path takes for the current folder
+        return
+    # os.path answers False where Path raises: names too long, folders that may not be entered
+    if os.path.isdir(text):  # noqa: PTH112
+        yield from _files_in(path, complaints)
+    elif glob.has_magic(text) and not os.path.exists(text):  # noqa: PTH110
         # pathlib's glob takes no absolute patterns
         matches = (Path(name) for name in sorted(glob.glob(text, recursive=True)))  # noqa: PTH207
         yield from (match for match in matches if not match.is_dir())
@@ -49,8 +54,11 @@ def _files_of(text: str) -> Iterator[Path]:
         yield path
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
+def _files_in(folder: Path, complaints: list[str]) -> Iterator[Path]:
+    def refused(error: OSError) -> None:
+        complaints.append(f"{error.filename}: this folder cannot be read ({error.strerror})")
+
+    for place, folders, names in os.walk(folder, onerror=refused):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(place) / name

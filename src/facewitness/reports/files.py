@@ -11,6 +11,24 @@ from uuid import uuid4
 from facewitness.errors import ConfigError
 
 
+def require_writable(path: Path) -> None:
+    """Find out before the work whether `write_atomically` could put a file there.
+
+    Raises:
+        ConfigError: If the folder is missing or cannot be written to, or ``path`` is a folder, a device or a pipe,
+            which a file must not take the place of.
+    """
+    if path.exists() and not path.is_file():
+        msg = f"cannot write {path}: it is no ordinary file; give the path of a file"
+        raise ConfigError(msg)
+    if not path.parent.is_dir():
+        msg = f"cannot write {path}: the folder {path.parent} does not exist; make it first"
+        raise ConfigError(msg)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        msg = f"cannot write {path}: the folder {path.parent} is not writable; choose another"
+        raise ConfigError(msg)
+
+
 def write_atomically(path: Path, pieces: Iterable[str]) -> None:
     """Write text as UTF-8 so that a reader sees the old file or the new one, never a part.
 
@@ -20,8 +38,9 @@ def write_atomically(path: Path, pieces: Iterable[str]) -> None:
             undecodable file names hold, become ``?``. When making a piece fails, the file stays as it was.
 
     Raises:
-        ConfigError: If the folder is missing or cannot be written to.
+        ConfigError: If the folder is missing or cannot be written to, or ``path`` is no ordinary file.
     """
+    require_writable(path)
     temporary = path.with_name(f".{path.name[:40]}.{uuid4().hex}.part")
     try:
         with temporary.open("x", encoding="utf-8", errors="replace", newline="\n") as file:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -68,9 +71,34 @@ def test_paths_folder_glob_and_names(folder, monkeypatch):
     assert [p.name for p in expand([str(folder / "*.png"), "fake.png", str(folder / "fake.png")])[0]] == [
         "fake.png", "nobody.png", "fake.png",
     ]  # fmt: skip
-    assert expand(["absent.jpg", "*.webp", "notes.txt"]) == ([Path("absent.jpg"), Path("notes.txt")], ["*.webp"])
+    assert expand(["absent.jpg", "*.webp", "notes.txt"]) == (
+        [Path("absent.jpg"), Path("notes.txt")],
+        ["*.webp: no picture or video there"],
+    )
     odd = save_picture(folder / "a[1].png")
     assert expand([str(odd)])[0] == [odd]
+
+
+def test_paths_that_python_refuses_to_look_at(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert expand([""]) == ([], ["'': no picture or video there"])
+    long_name = "a" * 5000
+    assert expand([long_name])[0] == [Path(long_name)]
+    assert expand([f"{long_name}/*.jpg"])[0] == []
+    assert expand(["a\0b"])[0] == [Path("a\0b")]
+
+
+def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
+    from facewitness.cli import media_paths
+
+    def walk(top, onerror):
+        onerror(PermissionError(13, "Permission denied", f"{top}/locked"))
+        yield str(top), [], ["fake.png"]
+
+    monkeypatch.setattr(media_paths.os, "walk", walk)
+    files, complaints = expand([str(folder)])
+    assert files == [folder / "fake.png"]
+    assert complaints == [f"{folder}/locked: this folder cannot be read (Permission denied)"]
 
 
 def test_json_lines_for_a_folder(folder, capsys):
@@ -157,9 +185,11 @@ def test_output_resumes_by_content(folder, tmp_path, capsys):
     first = output.read_bytes()
     assert main(["analyze", str(folder), "-o", str(output), "--resume", *USE]) == 0
     captured = capsys.readouterr()
-    assert "2 of 5 files are in the output already" in captured.err  # 'picture' is fake.png again
+    assert "1 of 5 files are in the output already" in captured.err
     assert output.read_bytes().startswith(first)
-    assert len(lines_of(output.read_text())) == 4
+    records = lines_of(output.read_text())
+    assert len(records) == 5
+    assert labels(records)["picture"] == "FAKE"  # the content of fake.png again, but a file of its own
     assert main(["analyze", str(folder), "-o", str(output), "--resume", *USE]) == 0
     assert "5 of 5" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".part")] == []
@@ -179,29 +209,91 @@ def test_output_survives_an_interruption(folder, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(pipeline.Analyzer, "examine", interrupted)
     assert main(["analyze", str(folder), "-o", str(output), *USE]) == 130
+    assert "interrupted after 2 of 5 files; the same command with --resume goes on" in capsys.readouterr().err
     assert output.read_text() == "the old results\n"
     count["left"] = 99
     assert main(["analyze", str(folder), "-o", str(output), "--resume", *USE]) == 0
-    assert "3 of 5 files are in the output already" in capsys.readouterr().err
-    assert len(labels(lines_of(output.read_text()))) == 4
+    assert "2 of 5 files are in the output already" in capsys.readouterr().err
+    assert sorted(labels(lines_of(output.read_text()))) == [
+        "broken.jpg",
+        "fake.png",
+        "nobody.png",
+        "picture",
+        "real.jpg",
+    ]
 
 
 def test_other_settings_are_not_taken_for_done(folder, tmp_path, capsys, monkeypatch):
     output = tmp_path / "results.jsonl"
     main(["analyze", str(folder / "fake.png"), "-o", str(output), *USE])
-    monkeypatch.setattr(BrightnessDetector, "weights_sha256", "1" * 64)
-    main(["analyze", str(folder / "fake.png"), "-o", str(output), "--resume", *USE])
+    again = ["analyze", str(folder / "fake.png"), "-o", str(output), "--resume", *USE]
+    main([*again, "--operating-point", "fpr=0.01"])
     assert "already" not in capsys.readouterr().err
-    assert len(lines_of(output.read_text())) == 2
+    points = [record["verdict"]["operating_point"]["threshold"] for record in lines_of(output.read_text())]
+    assert points == [0.8, 0.95]
+    main(again)
+    assert "1 of 1" in capsys.readouterr().err
+    monkeypatch.setattr(BrightnessDetector, "weights_sha256", "1" * 64)
+    main(again)
+    assert "already" not in capsys.readouterr().err
+    assert len(lines_of(output.read_text())) == 3
 
 
-@pytest.mark.parametrize("option", [["--html", "nowhere/r.html"], ["--output", "nowhere/r.jsonl"]])
-def test_outputs_are_checked_before_the_work(folder, tmp_path, monkeypatch, capsys, option):
+def test_resume_with_a_file_that_cannot_be_read(folder, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "results.jsonl"
+    main(["analyze", str(folder / "fake.png"), "-o", str(output), *USE])
+    monkeypatch.setattr("facewitness.cli.analysis_run.sha256_of", lambda path: path.open("x").read())
+    assert main(["analyze", str(folder / "nobody.png"), "-o", str(output), "--resume", *USE]) == 1
+    assert labels(lines_of(output.read_text())) == {"fake.png": "FAKE", "nobody.png": "NOT_SCORED"}
+
+
+@pytest.mark.parametrize("option", ["--html", "--output"])
+@pytest.mark.usefixtures("folder")
+def test_outputs_are_checked_before_the_work(tmp_path, monkeypatch, capsys, option):
     monkeypatch.chdir(tmp_path)
-    assert main(["analyze", str(folder), *option, *USE]) == 1
-    captured = capsys.readouterr()
-    assert captured.err.startswith("facewitness: cannot write nowhere")
-    assert captured.out == ""
+    os.mkfifo("pipe")
+    for place in ("nowhere/r", "pipe", "media"):
+        assert main(["analyze", "media", option, place, *USE]) == 1
+        captured = capsys.readouterr()
+        assert captured.err.startswith(f"facewitness: cannot write {place}")
+        assert captured.out == ""
+    assert Path("pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["media", "pipe"]
+
+
+def test_overlay_of_a_file_with_a_very_long_name(tmp_path, capsys):
+    picture = save_picture(tmp_path / ("\u00e4" * 125 + ".png"), (40, 50, 120, FAKE_GREY))
+    assert main(["analyze", str(picture), "--overlay", str(tmp_path / "drawn"), *USE]) == 0
+    capsys.readouterr()
+    assert next((tmp_path / "drawn").iterdir()).name.startswith("\u00e4" * 60 + "-")
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_full_disk_is_one_line_and_1(options):
+    code = f"import sys; from facewitness.cli.main import main; sys.exit(main(['list', *{options}]))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("facewitness: [Errno 28] No space left on device; check")
+    assert done.stderr.count("\n") == 1
+
+
+def test_termination_leaves_no_pictures_behind(folder, tmp_path, monkeypatch):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(kept))
+
+    def terminated(_self, _path):
+        assert [*kept.iterdir()]
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(pipeline.Analyzer, "examine", terminated)
+    assert main(["analyze", str(folder), "--html", str(tmp_path / "r.html"), *USE]) == 128 + signal.SIGTERM
+    assert [*kept.iterdir()] == []
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_resume_needs_output(folder):

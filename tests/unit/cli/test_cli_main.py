@@ -33,7 +33,15 @@ def test_every_verb_has_help_with_an_example(verb, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["analyse"], ["analyze"], ["analyze", "x", "--frames", "0"], ["list", "--no-such"]]
+    "arguments",
+    [
+        ["analyse"],
+        ["analyze"],
+        ["analyze", "x", "--frames", "0"],
+        ["analyze", "x", "--fps", "nan"],
+        ["analyze", "x", "--operating-point", "nonsense"],
+        ["list", "--no-such"],
+    ],
 )
 def test_wrong_usage_is_2(arguments, capsys):
     assert main(arguments) == 2
