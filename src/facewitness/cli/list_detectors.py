@@ -10,7 +10,7 @@ import typer
 
 
 def list_detectors(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array instead of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array instead of text.")] = False,
 ) -> None:
     """List detectors, their weights, and missing extras.
 
@@ -23,22 +23,29 @@ def list_detectors(
         typer.echo(json.dumps(rows, indent=2))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("detector", "ready", "weights", "what it is"):
-        table.add_column(heading, no_wrap=heading == "detector", overflow="fold")
-    for row in rows:
-        name = f"{row['name']} (default)" if row["default"] else row["name"]
-        missing = ", ".join(row["missing"])
-        ready = "yes" if row["ready"] else f"no: pip install 'facewitness\\[{row['extra']}]' (lacks {missing})"
-        weights = "\n".join(_weights_line(w) for w in row["weights"]) or "give --weights FILE"
-        table.add_row(name, ready, weights, f"{row['summary']}\n[dim]{row['paper']}[/dim]")
-    Console().print(table)
+    console = Console(highlight=False)
+    for row in sorted(rows, key=lambda row: not row["default"]):
+        console.print(Text(f"{row['name']} (default)" if row["default"] else row["name"], style="bold"))
+        for line in _lines(row):
+            console.print(Padding(Text(line), (0, 0, 0, 4)))
 
 
-def _weights_line(weights: dict[str, Any]) -> str:
-    return f"{weights['file']} {weights['sha256'][:12]}\n[dim]{weights['licence']}[/dim]"
+def _lines(row: dict[str, Any]) -> list[str]:
+    """What is said of one detector, a line per thing."""
+    ready = "ready"
+    if not row["ready"]:
+        ready = f"not ready: pip install 'facewitness[{row['extra']}]' (lacks {', '.join(row['missing'])})"
+    elif not row["weights"]:
+        ready = "ready, with --weights FILE"
+    return [
+        ready,
+        row["summary"],
+        row["paper"],
+        *(f"Weights {w['file']}, sha256 {w['sha256'][:12]}... {w['licence']}" for w in row["weights"]),
+    ]
 
 
 def _rows() -> list[dict[str, Any]]:
