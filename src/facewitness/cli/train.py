@@ -39,7 +39,7 @@ def train(
 
     Example: facewitness train laa_net --recipe lite --data data --run runs/lite
 
-    Example: facewitness export laa_net_lite runs/lite/best.safetensors --data data -o lite.onnx
+    Example: facewitness export laa_net_lite runs/lite/best.safetensors -o lite.onnx
     """
     from facewitness.errors import ConfigError, MissingExtraError
 

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,19 +61,23 @@ def read_manifest(root: Path, groups: Sequence[str] = (), *, split: str | None =
         split: Only rows of this split (``train``, ``validation``, ``test``); None keeps all.
 
     Raises:
-        ConfigError: If the manifest is missing or lacks a column, or a group is not in it.
+        ConfigError: If the manifest is missing or lacks a column, a label is neither 0 nor 1, or a group is not in it.
     """
     path = root / "manifest.csv"
     if not path.is_file():
         msg = f"expected {path} with columns file, label, identity; create it or give another --data"
         raise ConfigError(msg)
     with path.open(newline="", encoding="utf-8") as stream:
-        raw = list(csv.DictReader(stream))
-    if split is not None:
-        raw = [r for r in raw if r.get("split", split) == split]
-    missing = {"file", "label", "identity"} - set(raw[0] if raw else ())
+        reader = csv.DictReader(stream)
+        columns, raw = set(reader.fieldnames or ()), list(reader)
+    missing = {"file", "label", "identity"} - columns
     if missing:
         msg = f"{path} lacks the columns {sorted(missing)}"
+        raise ConfigError(msg)
+    raw = [r for r in raw if split in (None, r.get("split", split))]
+    odd = next((r for r in raw if r["label"] not in ("0", "1")), None)
+    if odd is not None:
+        msg = f"{path}: label of {odd['file']} must be 0 (real) or 1 (fake), got {odd['label']!r}"
         raise ConfigError(msg)
     rows = [
         FaceRow(r["file"], int(r["label"]), r["file"].split("/")[0], r["identity"] or Path(r["file"]).stem) for r in raw
@@ -155,14 +158,18 @@ def build_cache(root: Path, rows: Sequence[FaceRow], folder: Path) -> FaceCache:
     Raises:
         FaceError: If no picture has a face.
     """
+    from rich.console import Console
     from rich.progress import track
 
     fingerprint = _fingerprint(root, rows)
     done = folder / "fingerprint.txt"
     if done.is_file() and done.read_text(encoding="utf-8").strip() == fingerprint:
-        return open_cache(folder)
+        cache = open_cache(folder)
+        if set(cache.rows) <= set(rows):  # labels and identities are as the manifest says now
+            return cache
     folder.mkdir(parents=True, exist_ok=True)
     done.unlink(missing_ok=True)
+    (folder / "decoded.txt").unlink(missing_ok=True)  # what was painted from the old faces goes with them
     finder = FaceFinder(min_presence=0.3)
     side = CACHE_SIDE_PX
     room = sum(CACHE_VIDEO_FRAMES if _is_video(row) else 1 for row in rows)
@@ -170,7 +177,8 @@ def build_cache(root: Path, rows: Sequence[FaceRow], folder: Path) -> FaceCache:
     kept: list[FaceRow] = []
     meshes, valid, skipped = [], [], []
     spec = CropSpec(margin_ratio=CACHE_MARGIN_RATIO, size=side, border="replicate")
-    for row in track(rows, description="caching faces"):
+    console = Console(stderr=True)
+    for row in track(rows, "caching faces", console=console, disable=not console.is_terminal):
         try:
             pictures = _pictures(root / row.file, video=_is_video(row))
         except MediaError as error:
@@ -227,11 +235,3 @@ def _finish(
         writer = csv.DictWriter(stream, [f.name for f in fields(FaceRow)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in kept)
-
-
-def enlarge(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Resize a square picture, area when shrinking and bicubic when enlarging (as `crop_face` does)."""
-    if image.shape[0] == side:
-        return image
-    how = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, (side, side), interpolation=how), dtype=np.uint8)

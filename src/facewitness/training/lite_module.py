@@ -66,8 +66,13 @@ class LiteTraining(LightningModule):
         self.log("loss", parts["total"].detach(), prog_bar=True)
         return parts["total"]
 
-    def on_train_batch_end(self, *_arguments: object) -> None:
-        """Move the average."""
+    def on_train_batch_start(self, *_arguments: object) -> None:
+        """Let dropout depend on the seed and the step only, as batches do: training resumes exactly."""
+        torch.manual_seed((self.recipe.seed << 32) + self.global_step)
+
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:
+        """Step, then move the average, so that a checkpoint written after the step holds both."""
+        super().optimizer_step(*arguments, **named)
         self.average.update_parameters(self.model)
 
     def configure_optimizers(self) -> Any:

@@ -41,31 +41,32 @@ _DECODED_FROM_FACES = 500
 
 
 class _KeepBest(Callback):
-    """Writes the averaged weights as ``best.safetensors`` whenever the validation score rises."""
+    """Writes the averaged weights as ``best.safetensors`` whenever the validation score rises.
+
+    The best score is read from ``validation.jsonl``: a checkpoint is older than the validation of its own step.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.best = -1.0
+        self._log = folder / "validation.jsonl"
+        known = self._log.is_file() and (folder / "best.safetensors").is_file()
+        lines = self._log.read_text(encoding="utf-8").splitlines() if known else []
+        rows = [json.loads(line) for line in lines]
+        self.best = max((float(row["score"]) for row in rows), default=-1.0)
+        self.steps = {int(row["step"]) for row in rows}
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Compare and write."""
         if trainer.sanity_checking or "score" not in trainer.callback_metrics:
             return
         metrics = {name: round(float(v), 5) for name, v in trainer.callback_metrics.items()}
-        with (self.folder / "validation.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": trainer.global_step, **metrics}) + "\n")
         save_lite(pl_module.averaged, self.folder / "last.safetensors")
         if metrics["score"] > self.best:
             self.best = metrics["score"]
             save_lite(pl_module.averaged, self.folder / "best.safetensors")
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
-        return {"best": self.best}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore."""
-        self.best = float(state_dict["best"])
+        self.steps.add(trainer.global_step)
+        with self._log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": trainer.global_step, **metrics}) + "\n")
 
 
 def prepare_faces(root: Path, folder: Path, recipe: LiteRecipe) -> list[Path]:
@@ -150,28 +151,32 @@ def train_lite(
     run.mkdir(parents=True, exist_ok=True)
     _keep_recipe(run, recipe)
     _keep_memory()
-    seed_everything(recipe.seed, verbose=False)
     torch.set_num_threads(machine.threads or default_threads())
     folders = prepare_faces(root, cache or run / "cache", recipe)
+    seed_everything(recipe.seed, verbose=False)
     module = LiteTraining(recipe, _validation(folders, recipe), pretrained=pretrained)
     resume = run / "last.ckpt"
     batches = PairBatches(folders, recipe, first_step=_step_of(resume))
     loader = DataLoader(
         batches, batch_size=None, num_workers=machine.workers, prefetch_factor=3 if machine.workers else None
     )
+    keeper = _KeepBest(run)
     with _quiet():
-        trainer = _trainer(run, recipe, machine)
+        trainer = _trainer(run, recipe, machine, keeper)
         trainer.fit(module, loader, ckpt_path=str(resume) if resume.is_file() else None, weights_only=True)
+        if recipe.steps not in keeper.steps:
+            trainer.validate(module, verbose=False)
     return run / "best.safetensors"
 
 
-def _trainer(run: Path, recipe: LiteRecipe, machine: TrainingMachine) -> Trainer:
+def _trainer(run: Path, recipe: LiteRecipe, machine: TrainingMachine, keeper: _KeepBest) -> Trainer:
     checkpoints = ModelCheckpoint(
         dirpath=run,
         filename="step",
         save_last=True,
         save_top_k=0,
         every_n_train_steps=max(1, min(100, recipe.validate_every)),
+        enable_version_counter=False,
     )
     bars = [TQDMProgressBar(refresh_rate=10)] if machine.progress else []
     return Trainer(
@@ -185,7 +190,7 @@ def _trainer(run: Path, recipe: LiteRecipe, machine: TrainingMachine) -> Trainer
         log_every_n_steps=20,
         gradient_clip_val=2.0,
         logger=TensorBoardLogger(run, name="", version="curves"),
-        callbacks=[_KeepBest(run), checkpoints, *bars],
+        callbacks=[keeper, checkpoints, *bars],
         enable_progress_bar=machine.progress,
         enable_model_summary=False,
     )

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.errors import FaceError
+from facewitness.errors import ConfigError, FaceError
 from facewitness.evaluation.metrics import roc_auc
 from facewitness.pseudofakes.degradations import Degradation
 from facewitness.pseudofakes.triangulated import triangulated_swap
@@ -85,6 +85,9 @@ def build_validation(
         margin_ratio: Side of the crop in units of the face box.
         most_faces: Real faces at most; soft and sharp groups get half each.
         seed: Seed of faces, donors and forgeries.
+
+    Raises:
+        ConfigError: If no face is held out.
     """
     recipe = store.recipe
     rng = np.random.default_rng([seed, 0])
@@ -112,6 +115,9 @@ def build_validation(
     for group in recipe.data.fake:
         for ref in store.refs(group, validation=True):
             add(store.image(ref), ref, group, "synthetic")
+    if not images:
+        msg = f"no identity is held out at validation_share {recipe.data.validation_share}; add people, or raise it"
+        raise ConfigError(msg)
     return ValidationSet(tuple(rows), np.stack(images))
 
 

@@ -107,13 +107,18 @@ class FaceStore:
     def donor(
         self, ref: FaceRef, groups: Sequence[str], rng: np.random.Generator, *, validation: bool = False
     ) -> FaceRef:
-        """Another person's face of similar shape: the nearest of some drawn at random."""
+        """Another person's face of similar shape: the nearest of some drawn at random.
+
+        Raises:
+            ConfigError: If the groups hold nobody else.
+        """
         key = (*groups, str(validation))
         if key not in self._shapes:
             refs = [r for g in groups for r in self.refs(g, validation=validation)]
-            self._shapes[key] = refs, np.stack([self.landmarks(r)[:68] for r in refs])
+            shapes = np.array([self.landmarks(r)[:68] for r in refs], dtype=np.float32).reshape(-1, 68, 2)
+            self._shapes[key] = refs, shapes
         refs, shapes = self._shapes[key]
-        chosen = rng.integers(len(refs), size=_DONOR_CANDIDATES)
+        chosen = rng.integers(len(refs), size=_DONOR_CANDIDATES) if refs else np.zeros(0, np.intp)
         distance = landmark_distance(self.landmarks(ref)[:68], shapes[chosen])
         for i in np.argsort(distance):
             candidate = refs[int(chosen[i])]
@@ -263,6 +268,9 @@ class PairBatches(IterableDataset[tuple[Tensor, LiteTargets]]):
             store, data = FaceStore(self.folders, self.recipe), self.recipe.data
             self._real = {g: store.refs(g, validation=False) for g in data.real}
             self._fake = {g: store.refs(g, validation=False) for g in data.fake}
+            if not any(self._real.values()):
+                msg = f"no face to train on in the groups {list(data.real)}; look at skipped.txt in the caches"
+                raise ConfigError(msg)
             self._store = store
         return self._store
 

@@ -135,7 +135,7 @@ def build_decoded(cache: FaceCache, folder: Path, *, steps: int = 1600, batch: i
         wanted = [(k, v) for k, v in enumerate(VARIANTS) if v.upsampling == upsampling]
         for step in _train(model, squares, steps=steps, batch=batch, rng=rng):
             for k, variant in wanted:
-                if step == round(variant.after * steps):
+                if step == max(1, round(variant.after * steps)):
                     _paint(model, cache, rows, squares, out[:, k], moved=variant.moved, rng=rng)
     out.flush()
     part.replace(folder / "decoded.npy")
