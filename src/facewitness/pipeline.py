@@ -230,7 +230,7 @@ class Analyzer:
         with watch.step("decode"):
             kind = identify(path, limits=limits)
             if kind == "audio":
-                msg = f"{path}: holds sound only; this version looks at faces"
+                msg = f"{path}: the file holds sound only; this version looks at faces"
                 raise MediaError(msg)
             if kind == "image":
                 opened = read_image(path, limits=limits)

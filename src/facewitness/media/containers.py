@@ -144,7 +144,7 @@ def _require_container(path: Path | str, head: str) -> None:
         msg = f"{path}: expected a video or sound file, got a {head} picture; read it as a picture"
         raise MediaError(msg)
     if head.startswith(("a ", "an ")) or head == "text":
-        msg = f"{path}: expected a video or sound file, this is {advice_for(head)}"
+        msg = f"{path}: this is {advice_for(head)}"
         raise MediaError(msg)
 
 
@@ -155,7 +155,7 @@ def _unreadable(path: Path | str, head: str, error: BaseException) -> str:
         return f"{path}: not a container that is admitted; convert it to MP4, or give another copy"
     if head and not head.startswith(("a ", "an ")):
         return f"{path}: begins like {head} but cannot be opened ({_reason(error)}): truncated or damaged; get it again"
-    return f"{path}: expected a video or sound file, this is {advice_for(head)}"
+    return f"{path}: this is {advice_for(head)}"
 
 
 def _reason(error: BaseException) -> str:

@@ -41,8 +41,10 @@ def open_regular(path: Path | str, *, max_bytes: int) -> BinaryIO:
     except PermissionError as error:
         msg = f"{path}: not readable; check its permissions"
         raise MediaError(msg) from error
+    except MediaError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        msg = f"{str(path)!r}: cannot be opened ({error}); check the path"
+        msg = f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error}); check the path"
         raise MediaError(msg) from error
     stream = os.fdopen(descriptor, "rb")
     try:
@@ -58,13 +60,13 @@ def open_regular(path: Path | str, *, max_bytes: int) -> BinaryIO:
 def _require_regular(path: Path | str, mode: int) -> None:
     if not stat.S_ISREG(mode):
         what = next((name for test, name in _NON_REGULAR if test(mode)), "not a regular file")
-        msg = f"{path}: is {what}, expected a picture, video or sound file; give the path of a file"
+        msg = f"{path}: this is {what}, expected a picture, video or sound; give the path of a file"
         raise MediaError(msg)
 
 
 def _require_size(path: Path | str, size: int, max_bytes: int) -> None:
     if size == 0:
-        msg = f"{path}: is empty (0 bytes); download or copy it again"
+        msg = f"{path}: the file is empty (0 bytes); download or copy it again"
         raise MediaError(msg)
     if size > max_bytes:
         msg = f"{path}: {size} bytes, at most {max_bytes}; use a smaller file or raise the limit on bytes"

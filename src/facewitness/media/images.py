@@ -103,7 +103,7 @@ def read_image(path: Path | str, *, limits: Limits = DEFAULT_LIMITS) -> DecodedI
             picture.load()
             pixels = to_rgb(picture, notes)
         except Image.DecompressionBombError as error:
-            raise LimitExceededError(_too_large(path, error)) from error
+            raise LimitExceededError(_too_large(path, limits)) from error
         except _DECODER_ERRORS as error:
             raise MediaError(_damage(path, name, error)) from error
         pixels = _upright(pixels, _orientation(picture, notes))
@@ -150,7 +150,7 @@ def _open(path: Path | str, stream: BinaryIO, limits: Limits) -> tuple[str, Imag
     try:
         picture = Image.open(stream, formats=[f for f in _FORMATS if f != "HEIF" or name == "HEIC"])
     except Image.DecompressionBombError as error:
-        raise LimitExceededError(_too_large(path, error)) from error
+        raise LimitExceededError(_too_large(path, limits)) from error
     except UnidentifiedImageError as error:
         raise MediaError(_not_a_picture(path, name)) from error
     except _DECODER_ERRORS as error:
@@ -208,8 +208,8 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
-def _too_large(path: Path | str, error: Exception) -> str:
-    return f"{path}: too large to decode safely ({error}); scale the picture down first"
+def _too_large(path: Path | str, limits: Limits) -> str:
+    return f"{path}: claims many more than {limits.max_pixels} pixels, the most admitted; scale the picture down first"
 
 
 def _not_a_picture(path: Path | str, name: str) -> str:
@@ -221,5 +221,5 @@ def _not_a_picture(path: Path | str, name: str) -> str:
 def _damage(path: Path | str, name: str, error: BaseException) -> str:
     text = " ".join(str(error).split())[:200] or type(error).__name__
     if isinstance(error, EOFError) or "truncated" in text.lower():
-        return f"{path}: this {name} picture is truncated ({text}); download or copy it again"
+        return f"{path}: this {name} picture is truncated; download or copy it again"
     return f"{path}: this {name} picture is damaged ({text}); download or copy it again"

@@ -38,6 +38,21 @@ def test_only_regular_files_are_opened(tmp_path, reader):
     assert time.perf_counter() - start < 2
 
 
+def test_reasons_begin_with_the_path_and_say_one_thing(tmp_path):
+    pipe, ring, text = tmp_path / "pipe.jpg", tmp_path / "ring.jpg", tmp_path / "text.jpg"
+    os.mkfifo(pipe)
+    ring.symlink_to(ring)
+    text.write_text("just words")
+    for path, reason in (
+        (pipe, "this is a pipe, expected a picture, video or sound; give the path of a file"),
+        (ring, "cannot be opened (Too many levels of symbolic links); check the path"),
+        (text, "this is text; give a photo, video or sound file"),
+    ):
+        with pytest.raises(MediaError) as error:
+            identify(path)
+        assert str(error.value) == f"{path}: {reason}"
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_empty_and_dangling(tmp_path, reader):
     empty, dangling = tmp_path / "empty.mp4", tmp_path / "dangling.mp4"
