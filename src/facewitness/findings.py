@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
@@ -134,13 +135,13 @@ class TrackJudge:
         scores = [_score(seen) for _, seen in scored]
         pooled = pool_scores([s.score for s in scores])
         frame, seen = max(scored, key=lambda item: (item[1].crop is not None, _score(item[1]).score))
-        telling = _score(seen)
+        experts = {name: pool_scores([s.experts[name] for s in scores]) for name in scores[0].experts}
         return Finding(
             detector=self.detector.name,
             score=pooled,
             calibrated=all(s.calibrated for s in scores),
-            experts={name: pool_scores([s.experts[name] for s in scores]) for name in telling.experts},
-            fired=telling.fired,
+            experts=experts,
+            fired=_fired_most(scores, experts),
             heatmap=_heatmap(frame, seen),
             regions=_regions(seen),
             timeline=self._timeline(scored) if self.is_video else None,
@@ -171,7 +172,7 @@ class TrackJudge:
     def _evidence(self, scored: Sequence[Sighting]) -> Evidence:
         boxes = [seen.face.box for _, seen in scored]
         return Evidence(
-            face_px=float(median(float(min(b[2] - b[0], b[3] - b[1])) for b in boxes)),
+            face_px=float(median(float(max(b[2] - b[0], b[3] - b[1])) for b in boxes)),
             presence=float(median(seen.face.presence for _, seen in scored)),
             frames_scored=len(scored),
             frames_sampled=len(self.frames),
@@ -192,6 +193,12 @@ def halve_again(image: Image) -> Image:
 
 HARMLESS_CHANGES: dict[str, Callable[[Image], Image]] = {"jpeg_q75": jpeg_again, "scale_0.5": halve_again}
 """What the stability check does to crops, by the name that `Finding.stability` uses."""
+
+
+def _fired_most(scores: Sequence[CropScore], experts: Mapping[str, float]) -> str:
+    """The expert that decided most frames; empty when in most of them none fired."""
+    counts = Counter(score.fired for score in scores)
+    return max(counts, key=lambda name: (counts[name], experts.get(name, -1.0)))
 
 
 def _score(seen: SeenFace) -> CropScore:

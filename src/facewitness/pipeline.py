@@ -212,6 +212,9 @@ class Analyzer:
         with watch.step("judge"):
             faces = self._tracks(frames, is_video=source.is_video)
         verdict = judge_file(faces, len(frames))
+        most = self.options.max_faces
+        if any(len(frame.faces) >= most for frame in frames):
+            warnings.append(f"at most {most} faces of a frame are looked at, the largest; there may be more")
         warnings += [*source.opened.warnings, *cautions(faces, verdict)]
         watch.seconds["total"] = watch.total
         report = Report(

@@ -168,7 +168,8 @@ class Finding:
         score: Pooled P(fake) in [0, 1].
         calibrated: Whether the score went through the calibration that the weights carry.
         experts: Score of each expert, P(fake) (``{"blended": 0.9, "synthetic": 0.1}``).
-        fired: The expert that decided the score; empty when there is one only or none fired.
+        fired: The expert that decided the score (of a video: most of its frames); empty when there is one only or
+            none fired.
         heatmap: Of the most telling frame.
         regions: Named regions, strongest first.
         explanation: Words for it.
@@ -228,7 +229,7 @@ class Protocol:
         mode: ``official``, ``corrected`` or ``lite``.
         weights: Name of the weights file.
         weights_sha256: Its hash.
-        frames: Frames scored.
+        frames: Frames looked at.
         sampling: ``uniform n=32`` or ``fps=2``.
         crop: Margin, size, interpolation, border rule in words.
         pooling: How frame scores become a track score, and track scores the file's.

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from facewitness.errors import ConfigError
 from facewitness.records import FaceTrack, OperatingPoint, Verdict, VerdictLabel
+from facewitness.wording import LOW_PRESENCE, SMALL_FACE_PX, change_words, pair_words, score_words
 
 POOLING = (
     "face: mean of the log-odds of its scored frames, log-odds held within +-8; "
@@ -22,8 +23,6 @@ MISSING_FACES = "frames without a face, and faces smaller than the stated minimu
 _LOG_ODDS_BOUND = 8.0
 _MIN_SHARE = 0.1
 _MIN_FRAMES = 3
-_SMALL_FACE_PX = 80.0
-_LOW_PRESENCE = 0.7
 
 
 def pool_scores(scores: Sequence[float]) -> float:
@@ -126,22 +125,23 @@ def judge(score: float, point: OperatingPoint | None) -> Verdict:
         reason = f"score {score:.2f}, but these weights carry no measured operating point; give threshold=SCORE"
         return Verdict(VerdictLabel.UNCERTAIN, score, reason)
     if score >= point.threshold:
-        reason = f"score {score:.2f} is at or above {point.threshold:.2f}{_rate(point)}"
+        shown, line = pair_words(score, point.threshold)
+        reason = f"score {shown} is at or above {line}{_rate(point)}"
         return Verdict(VerdictLabel.FAKE, score, reason, point)
     if score < point.lower_threshold:
-        reason = f"score {score:.2f} is below {point.lower_threshold:.2f}: no trace that this detector knows"
+        shown, line = pair_words(score, point.lower_threshold)
+        reason = f"score {shown} is below {line}: no trace that this detector knows"
         return Verdict(VerdictLabel.REAL, score, reason, point)
-    reason = (
-        f"score {score:.2f} lies between {point.lower_threshold:.2f} and {point.threshold:.2f}, "
-        "where this detector cannot tell"
-    )
+    shown, upper = pair_words(score, point.threshold)
+    _, lower = pair_words(score, point.lower_threshold)
+    reason = f"score {shown} lies between {lower} and {upper}, where this detector cannot tell"
     return Verdict(VerdictLabel.UNCERTAIN, score, reason, point)
 
 
 def _rate(point: OperatingPoint) -> str:
     if math.isnan(point.false_positive_rate):
         return ", the threshold given by the caller"
-    return f", which {point.false_positive_rate * 100:.2g} % of real faces reach ({point.chosen_on})"
+    return f", which {point.false_positive_rate * 100:.2g} % of real faces reach in its comparison set"
 
 
 def judge_file(faces: Sequence[FaceTrack], frames: int) -> Verdict:
@@ -179,11 +179,25 @@ def cautions(faces: Sequence[FaceTrack], verdict: Verdict) -> list[str]:
         found.append(f"{len(faces) - len(scored)} of {len(faces)} faces were too small to be scored")
     if len(scored) > 1 and verdict.label is VerdictLabel.FAKE:
         found.append(f"the highest of {len(scored)} faces decides, so false alarms are likelier than for one face")
+    found += _flips(scored, verdict)
     observations = [seen for face in scored for seen in face.observations]
     if observations:
         largest = max(float((seen.box[2:] - seen.box[:2]).max()) for seen in observations)
-        if largest < _SMALL_FACE_PX:
+        if largest < SMALL_FACE_PX:
             found.append(f"small faces: the largest is {largest:.0f} pixels across, so little detail is left")
-        if min(seen.presence for seen in observations) < _LOW_PRESENCE:
+        if min(seen.presence for seen in observations) < LOW_PRESENCE:
             found.append("the landmark model was unsure of a face (turned away, covered or blurred)")
     return found
+
+
+def _flips(scored: Sequence[FaceTrack], verdict: Verdict) -> list[str]:
+    """Harmless changes of the picture under which the face that decides would get another verdict."""
+    deciding = next((face for face in scored if face.verdict.score == verdict.score), None)
+    if deciding is None or verdict.operating_point is None:
+        return []
+    return [
+        f"the verdict is not stable: {score_words(score)}, {other.value}, with the picture {change_words(name)}"
+        for finding in deciding.findings
+        for name, score in finding.stability.items()
+        if (other := judge(score, verdict.operating_point).label) is not verdict.label
+    ]

@@ -172,7 +172,7 @@ def run(analyzer: Analyzer, request: Request) -> bool:
                 progress.start(path)
                 result = next(analyzer.examine_many([path]))
                 work.take(result)
-                _show(result.report, console, as_json=request.as_json)
+                _show(result.report, None if request.as_json else console, brief=len(request.files) > 1)
                 progress.advance()
         except KeyboardInterrupt:
             progress.stop()
@@ -185,9 +185,10 @@ def run(analyzer: Analyzer, request: Request) -> bool:
     return not files or any(label != VerdictLabel.NOT_SCORED for label in work.counts)
 
 
-def _show(report: Report, console: Console, *, as_json: bool) -> None:
-    if not as_json:
-        print_report(report, console)
+def _show(report: Report, console: Console | None, *, brief: bool) -> None:
+    """Print a report as text, or as a line of JSON where no console is given."""
+    if console is not None:
+        print_report(report, console, brief=brief)
         return
     # undecodable bytes of a file name are lone surrogates, which no stream takes
     line = report.to_json().encode("utf-8", "replace").decode("utf-8")

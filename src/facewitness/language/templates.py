@@ -11,17 +11,9 @@ from math import isfinite
 from statistics import median
 from typing import Literal
 
-from facewitness.language import wording
+from facewitness import wording
 from facewitness.records import Explanation, Finding, OperatingPoint, RegionStrength, Verdict, VerdictLabel
-
-REGION_STRENGTH = 0.2
-"""Mean heat from which a region is named as one that the heatmap fires on."""
-
-SMALL_FACE_PX = 96
-"""Shorter side of a face, in pixels, below which the text warns of low resolution."""
-
-LOW_PRESENCE = 0.7
-"""Confidence of the landmark model below which the text doubts that the face was found well."""
+from facewitness.wording import LOW_PRESENCE, REGION_STRENGTH, SMALL_FACE_PX
 
 FEW_FRAMES = 8
 """Scored frames of a video below which the text calls the sample small."""
@@ -33,8 +25,8 @@ STABLE_WITHIN = 0.15
 """Change of the score under a harmless change of the picture that still counts as stable."""
 
 _NAMED_REGIONS = 3
-_MOST_SENTENCES = 6
 _NOT_PROOF = "this is a statistical judgement, not proof"
+_NO_PLACE = f"The heatmap points to no place: it stays below {REGION_STRENGTH:.2f} of 1 in every named region."
 
 MediaKind = Literal["image", "video", "unknown"]
 
@@ -44,8 +36,7 @@ class Evidence:
     """What the pipeline knows of a face beside the detector's finding; None means not measured.
 
     Attributes:
-        face_px: Shorter side of the face box, pixels of the decoded frame (smallest of a video's frames or the
-            median, as the caller pools it).
+        face_px: Longer side of the face box, pixels of the decoded frame (of a video the median).
         presence: Confidence of the landmark model that this is a face, [0, 1].
         frames_scored: Frames of this face that got a score.
         frames_sampled: Frames that were looked at.
@@ -93,6 +84,19 @@ class _Case:
         return sum(score >= self.line.threshold for score in scores) / len(scores) if scores else None
 
     @property
+    def span_above(self) -> tuple[float, float] | None:
+        """Seconds of the first and the last frame above the line, where no scored frame between them is below."""
+        timeline = self.finding.timeline
+        if timeline is None or self.line is None:
+            return None
+        threshold = self.line.threshold
+        scored = [(t, s) for t, s in zip(timeline.times_s, timeline.scores, strict=True) if isfinite(s)]
+        above = [i for i, (_, score) in enumerate(scored) if score >= threshold]
+        if not 1 < len(above) < len(scored) or above[-1] - above[0] + 1 != len(above):
+            return None
+        return scored[above[0]][0], scored[above[-1]][0]
+
+    @property
     def hot(self) -> tuple[RegionStrength, ...]:
         """Regions that the heatmap fires on, strongest first."""
         ranked = sorted(self.finding.regions, key=lambda region: (-region.strength, region.name))
@@ -115,7 +119,7 @@ def explain_finding(
         evidence: Face size, presence and frame counts where known.
 
     Returns:
-        Three to six sentences, with the evidence for and against the verdict one sentence each;
+        Two to six sentences, with the evidence for and against the verdict one sentence each;
         ``source`` is ``template``. The same input gives the same words.
 
     Example:
@@ -133,10 +137,8 @@ def explain_finding(
     case = _Case(finding, verdict, evidence or Evidence(), media_kind == "video")
     body = [_headline(case), _expert(case), _regions(case), _frames(case), _stability(case)]
     sentences = [sentence for sentence in body if sentence]
-    joint = "; " if len(sentences) + 2 > _MOST_SENTENCES else ". "
-    closing = f"{_caution(case)}{joint}{_NOT_PROOF if joint == '; ' else wording.capitalised(_NOT_PROOF)}."
     return Explanation(
-        text=" ".join([*sentences, closing]),
+        text=" ".join([*sentences, f"{_caution(case)}; {_NOT_PROOF}."]),
         source="template",
         supports=_supports(case),
         against=_against(case),
@@ -164,13 +166,13 @@ def _position(score: float, point: OperatingPoint) -> str:
     band = _band(score, point)
     if band is VerdictLabel.FAKE:
         number, line = wording.pair_words(score, point.threshold)
-        return f"{number}, at or above {line}, from where on the verdict is FAKE"
+        return f"{number}, at or above the FAKE line at {line}"
     if band is VerdictLabel.REAL:
         number, line = wording.pair_words(score, point.lower_threshold)
-        return f"{number}, below {line}, under which the verdict is REAL"
+        return f"{number}, below the REAL line at {line}"
     number, upper = wording.pair_words(score, point.threshold)
     _, lower = wording.pair_words(score, point.lower_threshold)
-    return f"{number}, between {lower} and {upper}, where no verdict is given"
+    return f"{number}, between the REAL line at {lower} and the FAKE line at {upper}"
 
 
 def _headline(case: _Case) -> str:
@@ -180,10 +182,8 @@ def _headline(case: _Case) -> str:
     }.get(case.verdict.label, "No clear answer for this face")
     score, point = case.finding.score, case.line
     if point is None:
-        return (
-            f"{opening}: its score is {wording.score_words(score)} on a scale from 0 (no trace) to 1 (strong traces)."
-        )
-    place = f"its score, on a scale from 0 (no trace) to 1 (strong traces), is {_position(score, point)}"
+        return f"{opening}: its score, from 0 to 1, is {wording.score_words(score)}."
+    place = f"its score, from 0 to 1, is {_position(score, point)}"
     if _band(score, point) is case.verdict.label or not case.verdict.reason:
         return f"{opening}: {place}."
     return f"{opening} ({case.verdict.reason.strip().rstrip('.')}): taken alone, {place}."
@@ -194,7 +194,8 @@ def _expert(case: _Case) -> str:
     if not fired or case.verdict.label is VerdictLabel.REAL:
         return ""
     noun, looks_for = wording.expert_words(fired)
-    return f"What reacted is the expert for {noun}" + (f": {looks_for}." if looks_for else ".")
+    reacted = "reacted" if case.verdict.label is VerdictLabel.FAKE else "reacted weakly"
+    return f"The expert for {noun} {reacted}" + (f"; it looks for {looks_for}." if looks_for else ".")
 
 
 def _regions(case: _Case) -> str:
@@ -202,23 +203,24 @@ def _regions(case: _Case) -> str:
         return ""
     if case.hot:
         first, *rest = case.hot
-        named = [f"{wording.region_words(first.name)} (mean heat {first.strength:.2f} of 1)"]
+        named = [f"{wording.region_words(first.name)} ({first.strength:.2f} of 1)"]
         named += [f"{wording.region_words(region.name)} ({region.strength:.2f})" for region in rest]
-        return f"The heatmap, which marks where traces were seen, is strongest on {wording.list_words(named)}."
-    if case.finding.regions:
-        return f"The heatmap stays below {REGION_STRENGTH:.2f} of 1 in every named region, so it points to no place."
-    return ""
+        return f"The heatmap is strongest on {wording.list_words(named)}."
+    return _NO_PLACE if case.finding.regions else ""
 
 
 def _frames(case: _Case) -> str:
     fraction, scored = case.fraction_above, case.scored
-    if not case.is_video or fraction is None or not scored:
+    if not case.is_video or fraction is None or not scored or scored < 2:
         return ""
     above = round(fraction * scored)
-    return (
-        f"Of {wording.count_words(scored, 'scored frame')}, {above:,} ({wording.percent_words(fraction)}) "
-        f"{'lies' if above == 1 else 'lie'} at or above the line for FAKE."
-    )
+    if above in (0, scored):
+        who, reach = ("All", "reach") if above else ("None", "reaches")
+        return f"{who} of its {scored:,} scored frames {reach} the FAKE line."
+    span = case.span_above
+    when = "" if span is None else f", those from {span[0]:.1f} s to {span[1]:.1f} s"
+    share = f"{above:,} ({wording.percent_words(fraction)}) {'reaches' if above == 1 else 'reach'}"
+    return f"Of its {scored:,} scored frames, {share} the FAKE line{when}."
 
 
 def _checks(case: _Case) -> list[tuple[str, float]]:
@@ -238,11 +240,8 @@ def _stability(case: _Case) -> str:
     if not checks:
         return ""
     name, score = max(checks, key=lambda check: abs(check[1] - case.finding.score))
-    before, after = wording.score_words(case.finding.score), wording.score_words(score)
-    change = wording.change_words(name)
-    if any(_moved(case, other) for _, other in checks):
-        return f"The score is not stable: with the picture {change} it goes from {before} to {after}."
-    return f"The score is stable: with the picture {change} it goes from {before} to {after}."
+    stable = "not stable" if any(_moved(case, other) for _, other in checks) else "stable"
+    return f"The score is {stable}: {wording.score_words(score)} with the picture {wording.change_words(name)}."
 
 
 def _caution(case: _Case) -> str:
@@ -250,15 +249,14 @@ def _caution(case: _Case) -> str:
     label, point = case.verdict.label, case.line
     if label is VerdictLabel.REAL:
         return (
-            "Forgeries of a kind that the detector does not know, strong compression and changes outside the face "
-            "can leave nothing that it sees"
+            "Forgeries that the detector does not know, strong compression and changes outside the face can escape it"
         )
     if label is VerdictLabel.UNCERTAIN:
         return "Treat this as no answer and look for other evidence"
     if point is None or not isfinite(point.false_positive_rate):  # a threshold of the caller's own has no rate
         return "How often real faces score this high is not known here"
     chance = wording.rate_words(point.false_positive_rate)
-    return f"In the comparison set ({point.chosen_on}), {chance} real faces scored at or above this line"
+    return f"{wording.capitalised(chance)} real faces of the comparison set reach this line too"
 
 
 def _supports(case: _Case) -> tuple[str, ...]:
@@ -277,7 +275,7 @@ def _supports(case: _Case) -> tuple[str, ...]:
             for region in case.hot
         ]
     if label is VerdictLabel.REAL and finding.regions and not case.hot:
-        found.append(f"The heatmap stays below {REGION_STRENGTH:.2f} of 1 in every named region.")
+        found.append(_NO_PLACE)
     if _frames(case) and _frames_agree(case):
         found.append(_frames(case))
     checks = _checks(case)
@@ -310,6 +308,9 @@ def _against_score(case: _Case) -> list[str]:
     if point is None:
         found.append("No threshold with a known rate of false alarms belongs to this score.")
     else:
+        if case.verdict.label is VerdictLabel.FAKE and isfinite(point.false_positive_rate):
+            chance = wording.capitalised(wording.rate_words(point.false_positive_rate))
+            found.append(f"{chance} real faces of the comparison set ({point.chosen_on}) reach the FAKE line too.")
         if _band(finding.score, point) is not case.verdict.label:
             found.append(f"The score taken alone is {_position(finding.score, point)}.")
         nearest = min((point.threshold, point.lower_threshold), key=lambda line: abs(line - finding.score))
@@ -318,7 +319,6 @@ def _against_score(case: _Case) -> list[str]:
             found.append(f"The score {number} is close to the line at {line}: a small change could tip the verdict.")
     if not finding.calibrated:
         found.append("The score is not calibrated: it ranks faces, but its size has no fixed meaning.")
-    found += _quiet_experts(finding)
     if _frames(case) and not _frames_agree(case) and case.verdict.label is not VerdictLabel.UNCERTAIN:
         found.append(f"The frames do not agree: {_lower_first(_frames(case))}")
     return found
@@ -326,21 +326,6 @@ def _against_score(case: _Case) -> list[str]:
 
 def _lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-def _quiet_experts(finding: Finding) -> list[str]:
-    """Experts that score far below the one that fired."""
-    top = finding.experts.get(finding.fired)
-    if top is None:
-        return []
-    quiet = [
-        f"the expert for {wording.expert_words(name)[0]} gives {wording.score_words(score)}"
-        for name, score in sorted(finding.experts.items())
-        if name != finding.fired and isfinite(score) and top - score > 0.5
-    ]
-    if not quiet:
-        return []
-    return [f"The experts do not agree: {wording.list_words(quiet)}; each looks for another kind of forgery."]
 
 
 def _against_map(case: _Case) -> list[str]:
@@ -353,7 +338,7 @@ def _against_map(case: _Case) -> list[str]:
             for region in case.hot[:1]
         ]
     if not case.hot:
-        return [f"The heatmap stays below {REGION_STRENGTH:.2f} of 1 in every named region: it points to no place."]
+        return [_NO_PLACE]
     if len(regions) >= 4 and median(region.strength for region in regions) >= 0.7 * case.hot[0].strength:
         return ["The heatmap is spread over the whole face: it does not single out a place."]
     return []

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from facewitness import __version__
+from facewitness import __version__, wording
 from facewitness.records import FaceTrack, Protocol, Report, VerdictLabel
 from facewitness.reports import words
 from facewitness.reports.files import write_atomically
-from facewitness.reports.labels import HEADLINES, REGION_STRENGTH, SYMBOLS, score_text
+from facewitness.reports.labels import HEADLINES, SYMBOLS, score_text
 from facewitness.reports.overlay import VERDICT_COLOURS
 from facewitness.reports.pictures import NAMES_LETTER, FilePictures, PictureSizes, file_pictures, heat_legend
 from facewitness.reports.plots import PLOT_HEIGHT, TimelinePlot, score_scale, timeline_plot
@@ -97,11 +97,11 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         score=score_text,
-        sentence=words.sentence,
+        sentence=wording.sentence,
         file_name=words.file_name,
         size=words.size_words,
         time=words.time_words,
-        line=words.line_words,
+        line=wording.line_words,
         point=words.point_words,
         expert=words.expert_words,
         check=words.check_words,
@@ -118,7 +118,7 @@ def _environment() -> Environment:
         plot_height=PLOT_HEIGHT,
         heat_legend=heat_legend(),
         names_letter=NAMES_LETTER,
-        region_strength=REGION_STRENGTH,
+        region_strength=wording.REGION_STRENGTH,
     )
     return environment
 

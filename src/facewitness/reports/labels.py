@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.records import Finding, RegionStrength, VerdictLabel
-
-REGION_STRENGTH = 0.2
-"""Mean heat from which a region is named on a picture; the explanations use the same figure."""
+from facewitness.wording import REGION_STRENGTH
 
 HEADLINES = {
     VerdictLabel.FAKE: "Traces of forgery found",

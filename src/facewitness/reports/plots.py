@@ -12,7 +12,8 @@ from typing import Literal
 
 from facewitness.records import FaceTrack, OperatingPoint, Timeline, VerdictLabel
 from facewitness.reports.labels import HEADLINES, score_text, spread
-from facewitness.reports.words import line_words, time_words
+from facewitness.reports.words import time_words
+from facewitness.wording import line_words
 
 PLOT_HEIGHT = 200
 """Height of the timeline's plotting area in pixels."""

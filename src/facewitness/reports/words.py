@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from facewitness.records import MediaInfo, OperatingPoint
+from facewitness.wording import capitalised, line_words, rate_words
 
 _EXPERTS = {"blended": "Blended face", "synthetic": "Wholly synthetic face"}
 _CHECKS = {"jpeg_q75": "Saved again as JPEG, quality 75", "scale_0.5": "Shrunk to half and enlarged again"}
@@ -22,19 +23,6 @@ def shown_text(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else _HIDDEN for letter in " ".join(text.split()))
-
-
-def sentence(text: str) -> str:
-    """``text`` with a capital letter first and one full stop last.
-
-    Example:
-        >>> sentence("no face was found in the picture"), sentence("Done."), sentence("")
-        ('No face was found in the picture.', 'Done.', '')
-    """
-    text = text.strip()
-    if not text:
-        return ""
-    return text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
 def file_name(path: str) -> str:
@@ -94,20 +82,6 @@ def percent(value: float) -> float:
     return round(100.0 * min(1.0, max(0.0, value)), 1) if isfinite(value) else 0.0
 
 
-def line_words(line: float) -> str:
-    """A threshold with the fewest decimals, at least two, at which it is neither 0 nor 1 in print.
-
-    Example:
-        >>> line_words(0.62), line_words(0.9971), line_words(0.002)
-        ('0.62', '0.997', '0.002')
-    """
-    for digits in range(2, 7):
-        text = f"{line:.{digits}f}"
-        if 0.0 < float(text) < 1.0:
-            return text
-    return f"{line:.2f}"
-
-
 def point_words(point: OperatingPoint | None) -> str:
     """What the line for FAKE rests on, in one or two sentences.
 
@@ -123,13 +97,7 @@ def point_words(point: OperatingPoint | None) -> str:
             f"The line at {line} was chosen by whoever ran this analysis. "
             "How many genuine faces reach it has not been measured."
         )
-    rate = point.false_positive_rate
-    if rate < 0.0005:
-        share = "Fewer than 1 in 1,000"
-    elif rate < 0.0095:
-        share = f"About {round(rate * 1000)} in 1,000"
-    else:
-        share = f"About {round(rate * 100)} in 100"
+    share = capitalised(rate_words(point.false_positive_rate))
     return f"{share} genuine faces of the comparison set ({point.chosen_on}) reach the FAKE line at {line}."
 
 
@@ -164,5 +132,4 @@ def region_words(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    text = name.replace("_", " ").strip()
-    return text[:1].upper() + text[1:]
+    return capitalised(name.replace("_", " ").strip())

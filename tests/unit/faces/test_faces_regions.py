@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from facewitness.errors import FaceError
 from facewitness.faces.crops import CropSpec, apply_affine, crop_face
 from facewitness.faces.regions import region_polygons, region_strengths
-from facewitness.language.wording import region_words
 from facewitness.reports.labels import region_anchor
+from facewitness.wording import region_words
 from unit.faces.faces_pictures import EYES_AND_MOUTH, portrait, portrait_face
 
 NAMES = {

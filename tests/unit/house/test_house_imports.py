@@ -9,7 +9,7 @@ import pytest
 
 from unit.house.house_paths import PACKAGE, modules
 
-ROOT_MODULES = {"errors", "records", "registry", "config", "runtime", "weights", "selftest", "jpeg"}
+ROOT_MODULES = {"errors", "records", "registry", "config", "runtime", "weights", "selftest", "jpeg", "wording"}
 ALLOWED: dict[str, set[str]] = {
     "media": set(),
     "faces": {"media"},

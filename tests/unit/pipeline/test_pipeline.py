@@ -162,6 +162,22 @@ def test_heatmap_is_of_the_highest_frame(tmp_path):
     assert finding.score < max(seen.score for seen in report.faces[0].observations)
 
 
+def test_the_expert_of_most_frames_is_named(tmp_path):
+    greys = [250] * 3 + [100] * 9  # above 0.5 in three frames only
+    frames = [scene((60, 60, 100, grey)) for grey in greys]
+    (face,) = analyzer(frames=12).analyze(save_clip(tmp_path / "few.mp4", frames)).faces
+    assert face.findings[0].fired == ""
+    frames = [scene((60, 60, 100, grey)) for grey in greys[::-1] + [250] * 12]
+    (face,) = analyzer(frames=24).analyze(save_clip(tmp_path / "most.mp4", frames)).faces
+    assert face.findings[0].fired == "blended"
+
+
+def test_more_faces_than_are_looked_at_are_said(tmp_path):
+    path = save_picture(tmp_path / "a.png", (10, 50, 80, FAKE_GREY), (180, 50, 80, REAL_GREY))
+    assert any("at most 2 faces" in line for line in analyzer(max_faces=2).analyze(path).warnings)
+    assert not any("at most" in line for line in analyzer(max_faces=3).analyze(path).warnings)
+
+
 def test_pictures_come_with_their_frame(tmp_path, clip):
     path = save_picture(tmp_path / "a.png", (40, 50, 120, FAKE_GREY))
     result = analyzer(keep_pictures=True).examine(path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from facewitness.errors import ConfigError
-from facewitness.records import FaceObservation, FaceTrack, OperatingPoint, Verdict, VerdictLabel
+from facewitness.records import FaceObservation, FaceTrack, Finding, OperatingPoint, Verdict, VerdictLabel
 from facewitness.verdicts import cautions, choose_operating_point, judge, judge_file, pool_scores, shift_score
 
 POINT = OperatingPoint(0.8, 0.05, "validation faces", 0.3)
@@ -71,7 +72,7 @@ def test_labels_at_the_lines(score, label):
 
 def test_reasons_say_the_line_and_its_rate():
     assert judge(0.9, POINT).reason == (
-        "score 0.90 is at or above 0.80, which 5 % of real faces reach (validation faces)"
+        "score 0.90 is at or above 0.80, which 5 % of real faces reach in its comparison set"
     )
     assert "no trace that this detector knows" in judge(0.1, POINT).reason
     assert "between 0.30 and 0.80" in judge(0.5, POINT).reason
@@ -129,3 +130,23 @@ def test_cautions():
     assert "unsure of a face" in cautions([face(1, [0.1], presence=0.55)], judge(0.1, POINT))[0]
     assert "the highest of 2 faces decides" in cautions([face(1, [0.1]), face(2, [0.9])], fake)[0]
     assert cautions([face(1, [0.9]), face(2, [None])], fake) == ["1 of 2 faces were too small to be scored"]
+
+
+def test_a_verdict_that_a_harmless_change_tips_is_said_to_be_unstable():
+    def with_checks(track, **stability):
+        finding = Finding("d", track.verdict.score, True, stability=stability)
+        return dataclasses.replace(track, findings=(finding,))
+
+    fake = judge(0.9, POINT)
+    steady, shaky = {"jpeg_q75": 0.85}, {"jpeg_q75": 0.85, "scale_0.5": 0.5}
+    assert cautions([with_checks(face(1, [0.9]), **steady)], fake) == []
+    assert cautions([with_checks(face(1, [0.9]), **shaky)], fake) == [
+        "the verdict is not stable: 0.50, UNCERTAIN, with the picture shrunk to half and enlarged again"
+    ]
+    other = cautions([with_checks(face(1, [0.1]), **shaky), with_checks(face(2, [0.9]), **steady)], fake)
+    assert not any("stable" in line for line in other)  # the face that does not decide may do as it likes
+
+
+def test_scores_beside_a_line_are_printed_on_their_side():
+    assert judge(0.7999, POINT).reason.startswith("score 0.7999 lies between 0.30 and 0.8000,")
+    assert judge(0.2999, POINT).reason.startswith("score 0.2999 is below 0.3000:")

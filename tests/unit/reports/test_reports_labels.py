@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from facewitness.faces.regions import region_polygons
-from facewitness.language import templates
 from facewitness.reports.labels import REGION_STRENGTH, named_regions, place_labels, region_anchor, spread
 from made_reports import ASTRONAUT_BOX, made_face, made_landmarks
 
@@ -101,7 +100,7 @@ def test_every_named_region_has_an_anchor():
 
 
 def test_regions_are_named_from_the_strength_that_the_words_use():
-    assert REGION_STRENGTH == templates.REGION_STRENGTH
+    assert REGION_STRENGTH == 0.2
     finding = made_face().findings[0]
     assert [region.name for region in named_regions(finding)] == ["mouth", "jaw", "left_cheek"]
     assert [region.name for region in named_regions(finding, most=1)] == ["mouth"]

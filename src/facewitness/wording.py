@@ -5,20 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+REGION_STRENGTH = 0.2
+"""Mean heat from which a region is named, in texts and on pictures."""
+
+SMALL_FACE_PX = 80
+"""Longer side of a face, in pixels, below which readers are warned of low resolution."""
+
+LOW_PRESENCE = 0.7
+"""Confidence of the landmark model below which readers are told that the face was seen badly."""
+
 _EXPERTS = {
     "blended": (
         "blended faces",
-        "it looks for the seams and mismatches left when a face, or a part of one, is pasted into another picture",
+        "the seams and mismatches left when a face, or a part of one, is pasted into another picture",
     ),
     "synthetic": (
         "synthetic faces",
-        "it looks for the texture of faces that a program generated as a whole, with no camera involved",
+        "the texture of faces that a program generated as a whole, with no camera involved",
     ),
 }
 
 _CHANGES = (
     (re.compile(r"^jpeg_q(\d+)$"), "saved again as JPEG at quality {0}"),
     (re.compile(r"^webp_q(\d+)$"), "saved again as WebP at quality {0}"),
+    (re.compile(r"^scale_0\.5$"), "shrunk to half and enlarged again"),
     (re.compile(r"^(?:scale|resize)_(0?\.\d+)$"), "shrunk to {0} of its size and enlarged again"),
     (re.compile(r"^(?:flip|mirror)(?:ped)?$"), "mirrored"),
     (re.compile(r"^blur(?:_.*)?$"), "slightly blurred"),
@@ -26,7 +36,7 @@ _CHANGES = (
 
 
 def expert_words(name: str) -> tuple[str, str]:
-    """What an expert is for, as a noun phrase, and what it looks for, as a clause.
+    """What an expert is for, and what it looks for, as noun phrases; the second is empty for unknown experts.
 
     Example:
         >>> expert_words("blended")[0]
@@ -84,16 +94,21 @@ def pair_words(score: float, line: float) -> tuple[str, str]:
         ('0.999', '0.997')
     """
     if f"{score:.2f}" != f"{line:.2f}":
-        return score_words(score), _line_words(line)
+        return score_words(score), line_words(line)
     for digits in range(3, 7):
         pair = f"{score:.{digits}f}", f"{line:.{digits}f}"
         if pair[0] != pair[1]:
             return pair
-    return f"{score:.2f}", _line_words(line)
+    return f"{score:.2f}", line_words(line)
 
 
-def _line_words(line: float) -> str:
-    """A threshold with the fewest decimals, at least two, at which it is neither 0 nor 1 in print."""
+def line_words(line: float) -> str:
+    """A threshold with the fewest decimals, at least two, at which it is neither 0 nor 1 in print.
+
+    Example:
+        >>> line_words(0.62), line_words(0.9971), line_words(0.002)
+        ('0.62', '0.997', '0.002')
+    """
     for digits in range(2, 7):
         text = f"{line:.{digits}f}"
         if 0.0 < float(text) < 1.0:
@@ -163,8 +178,8 @@ def sentence(text: str) -> str:
     """``text`` with a capital letter first and one full stop last.
 
     Example:
-        >>> sentence("no face was found")
-        'No face was found.'
+        >>> sentence("no face was found"), sentence("Done."), sentence("")
+        ('No face was found.', 'Done.', '')
     """
     text = capitalised(text.strip())
     return text if not text or text.endswith((".", "!", "?", "…")) else text + "."
