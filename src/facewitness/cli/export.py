@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,9 @@ def export(
     margin: Annotated[float, typer.Option(help="laa_net_lite: crop, in units of the face box.")] = 1.25,
     views: Annotated[str, typer.Option(help="laa_net_lite: parts of the crop to look at, such as 1.0,0.85.")] = "1.0",
     mirror: Annotated[bool, typer.Option(help="laa_net_lite: look at each view mirrored, too.")] = False,
+    average_with: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="laa_net_lite: checkpoint to average with; repeatable.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="laa_net_lite: terms of the weights, in words.")] = _LITE_LICENCE,
     commit: Annotated[str, typer.Option(help="laa_net_lite: commit that trained them.")] = "",
     evaluation: Annotated[
@@ -36,7 +40,8 @@ def export(
 
     Example: facewitness export laa_net PoseEfficientNet_model_best.pth -o laa_net.onnx
 
-    Example: facewitness export laa_net_lite runs/lite/best.safetensors --cache runs/lite/cache -o lite.onnx
+    Example: facewitness export laa_net_lite runs/lite/best.safetensors --average-with runs/lite/last.safetensors
+    --mirror -o lite.onnx
     """
     from facewitness.errors import ConfigError, MissingExtraError
 
@@ -54,7 +59,13 @@ def export(
             if size is not None:
                 settings["image_size"] = size
             line = _export_lite(
-                checkpoint, output, settings, cache=cache, licence=licence, commit=commit, evaluation=evaluation
+                [checkpoint, *(average_with or ())],
+                output,
+                settings,
+                cache=cache,
+                licence=licence,
+                commit=commit,
+                evaluation=evaluation,
             )
     except ImportError as error:
         msg = f"export needs the torch extra ({error.name} is missing): pip install 'facewitness[torch]'"
@@ -86,7 +97,7 @@ def _export_laa_net(checkpoint: Path, output: Path, size: int | None, protocol: 
 
 
 def _export_lite(
-    weights: Path,
+    checkpoints: Sequence[Path],
     output: Path,
     settings: dict[str, object],
     *,
@@ -101,6 +112,7 @@ def _export_lite(
     from facewitness.detectors.laa_net.lite.processor import LiteProcessor
     from facewitness.errors import ConfigError
 
+    weights = checkpoints[0]
     processor = LiteProcessor.from_record(settings)
     recipe_file = weights.parent / "recipe.json"
     if not recipe_file.is_file():
@@ -123,6 +135,7 @@ def _export_lite(
         output,
         processor=processor,
         licence=licence,
+        average_with=checkpoints[1:],
         commit=commit,
         evaluation=figures,
     )

@@ -14,7 +14,7 @@ from facewitness.detectors.laa_net.lite.config import EXPERTS, NAME, LiteRecipe
 from facewitness.detectors.laa_net.lite.detector import ExpertCalibration, LiteDetector
 from facewitness.detectors.laa_net.lite.packing import export_lite
 from facewitness.detectors.laa_net.lite.processor import LiteProcessor
-from facewitness.detectors.laa_net.lite.weights import load_lite
+from facewitness.detectors.laa_net.lite.weights import average_lite, load_lite
 from facewitness.evaluation.calibration import expected_calibration_error, fit_platt, operating_points
 from facewitness.records import OperatingPoint
 from facewitness.selftest import self_test_entry
@@ -68,6 +68,7 @@ def release_lite(
     *,
     processor: LiteProcessor,
     licence: str,
+    average_with: Sequence[Path] = (),
     commit: str = "",
     evaluation: dict[str, Any] | None = None,
 ) -> WeightsRecord:
@@ -79,6 +80,7 @@ def release_lite(
         target: ONNX file to write.
         processor: Crop to input.
         licence: Terms of the weights, in words.
+        average_with: Further checkpoints of the run; the mean of all is released.
         commit: Commit of this project that trained them.
         evaluation: Figures to be kept in the record.
 
@@ -89,7 +91,8 @@ def release_lite(
         CheckpointError: If the exported network disagrees with torch.
         ConfigError: If there are too few held-out faces for the operating points.
     """
-    deviation = export_lite(load_lite(weights), target, processor.image_size)
+    files = (weights, *average_with)
+    deviation = export_lite(average_lite(files), target, processor.image_size)
     digest = sha256_of(target)
     bare = LiteDetector(target, processor=processor, weights_sha256=digest, precision="f32")
     data = _pictures(store, processor, seed=_CALIBRATION_SEED, most_faces=_ALL_FACES)
@@ -110,7 +113,7 @@ def release_lite(
         detector=NAME,
         licence=licence,
         trained_on=_data_words(store),
-        recipe=f"facewitness train laa_net --recipe lite ({store.recipe.steps} steps); weights {sha256_of(weights)}",
+        recipe=f"facewitness train laa_net --recipe lite ({store.recipe.steps} steps); {_files_words(files)}",
         commit=commit,
         processor=processor.to_record(),
         calibration={name: asdict(line) for name, line in lines.items()},
@@ -170,6 +173,11 @@ def _logits(detector: LiteDetector, data: ValidationSet) -> NDArray[np.float32]:
         detector.logits(list(data.images[start : start + _BATCH]))[0] for start in range(0, len(data.images), _BATCH)
     ]
     return np.concatenate(parts)
+
+
+def _files_words(files: Sequence[Path]) -> str:
+    named = " and ".join(f"{path.name} {sha256_of(path)[:16]}" for path in files)
+    return f"mean of {named}" if len(files) > 1 else named
 
 
 def _data_words(store: FaceStore) -> str:

@@ -134,7 +134,7 @@ class LiteRecipe:
     margin_range: tuple[float, float] = (0.95, 1.45)
     pairs: int = 14
     synthetic: int = 6
-    steps: int = 6500
+    steps: int = 5200
     warmup_steps: int = 200
     learning_rate: float = 8e-4
     backbone_rate: float = 0.6

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -51,3 +53,31 @@ def load_lite(path: Path) -> LaaNetLite:
         msg = f"{path.name} does not fit its own shape: {error}"
         raise CheckpointError(msg) from error
     return model.eval()
+
+
+def average_lite(paths: Sequence[Path]) -> LaaNetLite:
+    """The mean of several checkpoints of one run, in equal parts; the network is in evaluation mode.
+
+    Checkpoints of one trajectory lie in one basin, and their mean generalises better than each of them: an early one
+    has not yet learnt its pictures by heart, a late one knows more.
+
+    Args:
+        paths: Files that `save_lite` wrote, at least one.
+
+    Raises:
+        WeightsError: If a file is missing or not a safetensors file of this detector.
+        CheckpointError: If their shapes differ, or there is none.
+
+    Reference: Wortsman et al., Model soups, ICML 2022.
+    """
+    models = [load_lite(path) for path in paths]
+    if not models or any(model.config != models[0].config for model in models):
+        msg = f"expected checkpoints of one network, got {[path.name for path in paths]} of different shapes or none"
+        raise CheckpointError(msg)
+    states = [model.state_dict() for model in models]
+    mean = {
+        name: torch.stack([state[name] for state in states]).mean(0) if value.is_floating_point() else value
+        for name, value in states[0].items()
+    }
+    models[0].load_state_dict(mean)
+    return models[0]
