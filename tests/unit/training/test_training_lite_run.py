@@ -35,7 +35,7 @@ def train(root, run, caches, recipe=TINY, **fields):
     return train_lite(root, run, recipe, cache=caches, pretrained=False, machine=ALONE, **fields)
 
 
-def interrupted(root, run, caches, steps, recipe=TINY):
+def interrupted(root, run, caches, steps):
     """Begin a run and let the power fail in the step after so many."""
     real = LiteTraining.training_step
 
@@ -47,7 +47,7 @@ def interrupted(root, run, caches, steps, recipe=TINY):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LiteTraining, "training_step", training_step)
         with pytest.raises(PowerCutError):
-            train(root, run, caches, recipe)
+            train(root, run, caches)
 
 
 def log_of(run):
