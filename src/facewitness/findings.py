@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import median
 
 import cv2
@@ -16,7 +17,7 @@ from facewitness.detectors import CropDetector, CropScore
 from facewitness.faces.crops import FaceCrop, apply_affine
 from facewitness.faces.finder import Face
 from facewitness.faces.regions import region_polygons, region_strengths
-from facewitness.jpeg import decode_jpeg, encode_jpeg
+from facewitness.jpeg import jpeg_again
 from facewitness.language.templates import Evidence, explain_finding
 from facewitness.records import (
     FaceObservation,
@@ -179,11 +180,6 @@ class TrackJudge:
         )
 
 
-def jpeg_again(image: Image, quality: int = 75) -> Image:
-    """Save as JPEG of the given quality (1 to 100) and open again; ``(H, W, 3)`` uint8 RGB."""
-    return decode_jpeg(encode_jpeg(image, quality))
-
-
 def halve_again(image: Image) -> Image:
     """Shrink to half the size by area averaging and enlarge again; ``(H, W, 3)`` uint8 RGB."""
     height, width = image.shape[:2]
@@ -191,7 +187,10 @@ def halve_again(image: Image) -> Image:
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
-HARMLESS_CHANGES: dict[str, Callable[[Image], Image]] = {"jpeg_q75": jpeg_again, "scale_0.5": halve_again}
+HARMLESS_CHANGES: dict[str, Callable[[Image], Image]] = {
+    "jpeg_q75": partial(jpeg_again, quality=75),
+    "scale_0.5": halve_again,
+}
 """What the stability check does to crops, by the name that `Finding.stability` uses."""
 
 

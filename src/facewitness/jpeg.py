@@ -39,3 +39,8 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
         msg = f"expected JPEG data, got {len(data)} bytes of something else"
         raise ValueError(msg)
     return np.ascontiguousarray(pixels[..., ::-1], dtype=np.uint8)
+
+
+def jpeg_again(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """Save ``(H, W, 3)`` uint8 RGB as JPEG of libjpeg quality 1 to 100 and open it again; ``image`` is not changed."""
+    return decode_jpeg(encode_jpeg(image, quality))

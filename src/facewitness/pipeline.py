@@ -9,16 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import __version__
 from facewitness.detectors import DEFAULT_DETECTOR, DETECTORS, CropDetector
 from facewitness.errors import ConfigError, MediaError
 from facewitness.faces.crops import crop_face
@@ -32,7 +29,7 @@ from facewitness.media.kind import identify
 from facewitness.media.limits import DEFAULT_LIMITS, Limits
 from facewitness.media.video import Frame, FrameStream, iter_frames
 from facewitness.records import FaceTrack, MediaInfo, Protocol, Report, Verdict, VerdictLabel
-from facewitness.runtime import Device, Precision
+from facewitness.runtime import Device, Precision, deciding_versions
 from facewitness.verdicts import MISSING_FACES, POOLING, cautions, choose_operating_point, judge_file
 
 _LOG = logging.getLogger(__name__)
@@ -316,7 +313,7 @@ class Analyzer:
             ),
             pooling=POOLING,
             missing_face_rule=f"{MISSING_FACES} ({self.options.min_face_px:g} px)",
-            versions=_versions(),
+            versions=dict(deciding_versions()),
             precision=detector.precision,
             device=detector.device,
         )
@@ -387,13 +384,3 @@ def _pictures(frames: list[SeenFrame], faces: tuple[FaceTrack, ...]) -> dict[int
 def _not_scored(media: MediaInfo, reason: str, watch: _Stopwatch | None = None) -> Report:
     timings = {} if watch is None else {**watch.seconds, "total": watch.total}
     return Report(media, Verdict(VerdictLabel.NOT_SCORED, None, reason), timings_s=timings)
-
-
-@lru_cache(maxsize=1)
-def _versions() -> dict[str, str]:
-    """Versions of this package and of the libraries that change numbers, as far as they are installed by name."""
-    found = {"facewitness": __version__}
-    for name in ("numpy", "opencv-python-headless", "pillow", "av", "openvino"):
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found

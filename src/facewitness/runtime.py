@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness import __version__
 from facewitness.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:
@@ -144,3 +146,13 @@ def _port_name(port: Any, index: int) -> str:
 def default_threads() -> int:
     """Number of CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def deciding_versions() -> dict[str, str]:
+    """Versions of this package and of the libraries that change numbers, as far as they are installed by name."""
+    found = {"facewitness": __version__}
+    for name in ("numpy", "opencv-python-headless", "pillow", "av", "openvino"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

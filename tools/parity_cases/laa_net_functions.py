@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from facewitness.detectors.laa_net.config import LossConfig
 from facewitness.detectors.laa_net.losses import LossTargets, heatmap_loss, laa_net_loss, self_consistency
 from facewitness.detectors.laa_net.model import LaaNetOutput
-from facewitness.detectors.laa_net.processor import LaaNetProcessor, align_eyes, whole_image_affine
+from facewitness.detectors.laa_net.processor import LaaNetProcessor, align_eyes
 from facewitness.evaluation.metrics import summarise, video_scores
+from facewitness.pseudofakes.geometry import whole_image_map
 from facewitness.training.sam import Sam
 from facewitness.training.schedules import boosted_linear_decay
 from parity_cases import recipes
@@ -163,7 +164,7 @@ def preprocessing(case: Case, offset: int) -> Arrays:
         centre = ((w - 1) / 2, (h - 1) / 2)
         # The authors keep the size as "scale" in units of 200 px; the map is what counts.
         side = float(np.float32(max(h, w) / 200.0))
-        rows.append([h, w, out, *centre, side, side, *whole_image_affine(int(h), int(w), int(out)).ravel()])
+        rows.append([h, w, out, *centre, side, side, *whole_image_map(int(h), int(w), int(out)).ravel()])
         if len(rest) != 10:
             msg = f"affine rows must hold 13 numbers, got {3 + len(rest)}"
             raise ValueError(msg)

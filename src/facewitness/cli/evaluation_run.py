@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facewitness import __version__
 from facewitness.cli.evaluation_text import protocol_lines, set_lines
 from facewitness.detectors import DETECTORS, CropDetector
 from facewitness.errors import ConfigError
@@ -21,11 +19,8 @@ from facewitness.evaluation.controls import SPECTRUM_RULE
 from facewitness.evaluation.face_sets import FACE_SETS, MISSING_FACE_RULE, FaceSet, face_set_spec, load_face_set
 from facewitness.evaluation.measurement import Measurement, measure, untrained_control
 from facewitness.evaluation.reencoding import codings
-from facewitness.runtime import Precision
+from facewitness.runtime import Precision, deciding_versions
 from facewitness.training.face_cache import read_manifest
-
-_DECIDING_PACKAGES = ("numpy", "opencv-python-headless", "pillow", "av", "openvino")
-"""Packages whose version can change the numbers."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +130,7 @@ def _protocol(request: EvaluationRequest, detector: CropDetector, notes: list[st
         "controls": SPECTRUM_RULE if request.controls else "not asked for",
         "seed": request.seed,
         "notes": notes,
-        "versions": {"facewitness": __version__, **{name: version(name) for name in _DECIDING_PACKAGES}},
+        "versions": deciding_versions(),
     }
 
 

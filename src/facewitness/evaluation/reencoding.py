@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.errors import UnknownNameError
-from facewitness.pseudofakes.degradations import h264_compress, jpeg_compress
+from facewitness.jpeg import jpeg_again
+from facewitness.pseudofakes.degradations import h264_compress
 
 Coding = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 CODINGS: Mapping[str, Coding] = {
-    **{f"jpeg-q{quality}": partial(jpeg_compress, quality=quality) for quality in (90, 60, 30)},
+    **{f"jpeg-q{quality}": partial(jpeg_again, quality=quality) for quality in (90, 60, 30)},
     **{f"h264-crf{crf}": partial(h264_compress, crf=crf, inter=False) for crf in (23, 32, 40)},
 }
 """By name: JPEG 4:2:0 of libjpeg quality q, and one intra-coded x264 frame of constant rate factor crf."""

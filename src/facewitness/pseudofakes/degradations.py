@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness.jpeg import jpeg_again
+
 Image = NDArray[np.uint8]
 
 
@@ -85,7 +87,7 @@ class Degradation:
         if self.h264_crf is not None:
             image = h264_compress(image, crf=self.h264_crf, inter=self.h264_inter)
         if self.jpeg_quality is not None:
-            image = jpeg_compress(image, quality=self.jpeg_quality)
+            image = jpeg_again(image, self.jpeg_quality)
         return np.ascontiguousarray(image)
 
 
@@ -115,21 +117,6 @@ def _draw_colour_table(rng: np.random.Generator) -> NDArray[np.uint8]:
     gain = rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3)
     y = np.clip((x ** rng.uniform(0.75, 1.33) - 0.5) * gain + 0.5 + rng.uniform(-0.08, 0.08), 0, 1)
     return (y * 255 + 0.5).astype(np.uint8)[None]
-
-
-def jpeg_compress(image: Image, *, quality: int) -> Image:
-    """Encode as JPEG (4:2:0) and decode again.
-
-    Args:
-        image: ``(H, W, 3)`` uint8 RGB.
-        quality: libjpeg quality, 1 to 100.
-
-    Returns:
-        A new picture of the same size.
-    """
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
-    return np.ascontiguousarray(decoded[..., ::-1])
 
 
 def h264_compress(image: Image, *, crf: int, inter: bool = False) -> Image:

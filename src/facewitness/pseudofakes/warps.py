@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.pseudofakes.degradations import jpeg_compress
+from facewitness.jpeg import jpeg_again
 
 Image = NDArray[np.uint8]
 Part = Literal["mouth", "lower_face", "eyes", "nose", "inner_face"]
@@ -118,7 +118,7 @@ def _median(rng: np.random.Generator, image: Image, strength: float) -> Image:
 
 
 def _jpeg(rng: np.random.Generator, image: Image, strength: float) -> Image:
-    return jpeg_compress(image, quality=int(rng.integers(min(round(90 - 70 * strength), 89), 90)))
+    return jpeg_again(image, int(rng.integers(min(round(90 - 70 * strength), 89), 90)))
 
 
 def _sharpen(rng: np.random.Generator, image: Image, strength: float) -> Image:

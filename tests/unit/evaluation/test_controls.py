@@ -14,7 +14,7 @@ from facewitness.evaluation.controls import (
     spectrum_scores,
 )
 from facewitness.evaluation.metrics import roc_auc
-from facewitness.pseudofakes.degradations import jpeg_compress
+from facewitness.jpeg import jpeg_again
 
 
 def grey(values):
@@ -116,7 +116,7 @@ def test_spectrum_tells_codings_apart_and_nothing_else():
         pictures.append(grey(coarse + rng.normal(0, 10, (64, 64))))
     labels = np.arange(160) % 2
     ids = [str(i) for i in range(160)]
-    leaking = [jpeg_compress(p, quality=95 if label else 30) for p, label in zip(pictures, labels, strict=True)]
+    leaking = [jpeg_again(p, 95 if label else 30) for p, label in zip(pictures, labels, strict=True)]
     assert roc_auc(spectrum_scores(leaking, labels, ids, rng=np.random.default_rng(0)), labels) > 0.95
-    alike = [jpeg_compress(p, quality=30) for p in pictures]
+    alike = [jpeg_again(p, 30) for p in pictures]
     assert roc_auc(spectrum_scores(alike, labels, ids, rng=np.random.default_rng(0)), labels) < 0.7

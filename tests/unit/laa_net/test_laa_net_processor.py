@@ -7,9 +7,9 @@ from facewitness.detectors.laa_net.processor import (
     LaaNetProcessor,
     align_eyes,
     warp_whole_image,
-    whole_image_affine,
 )
 from facewitness.errors import ConfigError, FaceError
+from facewitness.pseudofakes.geometry import whole_image_map
 
 
 def noise(height, width, seed=0):
@@ -17,7 +17,7 @@ def noise(height, width, seed=0):
 
 
 def test_affine_puts_corners_on_corners():
-    matrix = whole_image_affine(317, 317, 384)
+    matrix = whole_image_map(317, 317, 384)
     corners = matrix @ np.array([[0, 0, 1], [316, 316, 1]]).T
     np.testing.assert_allclose(corners, [[0, 383], [0, 383]])
 

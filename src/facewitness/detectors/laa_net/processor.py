@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.errors import ConfigError, FaceError
+from facewitness.pseudofakes.geometry import whole_image_map
 
 Protocol = Literal["sbi", "bi", "single_image"]
 
@@ -23,24 +24,8 @@ _CROP_SIDE = 317
 _LEFT_INNER_EYE, _RIGHT_INNER_EYE = 39, 42
 
 
-def whole_image_affine(height: int, width: int, out: int) -> NDArray[np.float64]:
-    """The map that puts a whole image into a square, aspect kept, centred.
-
-    Args:
-        height: Of the image, pixels.
-        width: Of the image, pixels.
-        out: Side of the square, pixels.
-
-    Returns:
-        ``(2, 3)`` float64 from image to square; scale ``(out - 1) / (longer side - 1)`` about the image centre.
-    """
-    scale = (out - 1) / (max(height, width) - 1)
-    middle = (out - 1) / 2
-    return np.array([[scale, 0, middle - scale * (width - 1) / 2], [0, scale, middle - scale * (height - 1) / 2]])
-
-
 def warp_whole_image(image: NDArray[np.uint8], out: int) -> NDArray[np.uint8]:
-    """Bring a whole image to a square with `whole_image_affine`; black outside, bilinear.
+    """Bring a whole image to a square with `whole_image_map`; black outside, bilinear.
 
     Args:
         image: ``(H, W, 3)`` uint8.
@@ -49,7 +34,7 @@ def warp_whole_image(image: NDArray[np.uint8], out: int) -> NDArray[np.uint8]:
     Returns:
         ``(out, out, 3)`` uint8.
     """
-    matrix = whole_image_affine(image.shape[0], image.shape[1], out)
+    matrix = whole_image_map(image.shape[0], image.shape[1], out)
     warped = cv2.warpAffine(image, matrix, (out, out), flags=cv2.INTER_LINEAR)
     return np.asarray(warped, dtype=np.uint8)
 
