@@ -20,6 +20,9 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], *, where: str = "conf
     Raises:
         ConfigError: On an unknown key (with the nearest known one) or a value that ``kind`` refuses.
     """
+    if not isinstance(values, Mapping):
+        msg = f"{where}: expected a table, got {values!r}"
+        raise ConfigError(msg)
     hints = get_type_hints(kind)
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     arguments: dict[str, Any] = {}

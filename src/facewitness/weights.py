@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from facewitness.errors import WeightsError
+from facewitness.config import from_mapping
+from facewitness.errors import ConfigError, WeightsError
+from facewitness.records import OperatingPoint
 
 _CHUNK_BYTES = 1 << 20
 
@@ -55,22 +57,50 @@ class WeightsRecord:
         except (OSError, ValueError) as error:
             msg = f"weights record {path} cannot be read: {error}"
             raise WeightsError(msg) from error
+        if not isinstance(raw, dict):
+            msg = f"weights record {path} must hold a JSON object, got {type(raw).__name__}"
+            raise WeightsError(msg)
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(raw) - known)
         if unknown:
             msg = f"weights record {path} has unknown fields {unknown}; known are {sorted(known)}"
             raise WeightsError(msg)
+        for f in fields(cls):
+            wanted = str if f.type == "str" else dict
+            if not isinstance(raw.get(f.name, wanted()), wanted):
+                msg = f"weights record {path}: {f.name} must be {wanted.__name__}, got {raw[f.name]!r}"
+                raise WeightsError(msg)
         try:
             return cls(**raw)
         except TypeError as error:
             msg = f"weights record {path} lacks fields: {error}"
             raise WeightsError(msg) from error
 
-    def write(self, path: Path) -> None:
-        """Write the record as JSON, atomically."""
-        temporary = path.with_suffix(path.suffix + ".part")
-        temporary.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(path)
+    def points(self) -> dict[str, OperatingPoint]:
+        """The operating points by name.
+
+        Raises:
+            WeightsError: If one is not made of numbers in [0, 1] and the name of its set.
+        """
+        found: dict[str, OperatingPoint] = {}
+        for name, values in self.operating_points.items():
+            try:
+                found[name] = _checked_point(name, values)
+            except (ConfigError, TypeError, ValueError) as error:
+                msg = f"weights record of {self.file}: operating point {name!r} cannot be read: {error}"
+                raise WeightsError(msg) from error
+        return found
+
+    def verify_for(self, network: Path) -> None:
+        """Check that a file is the recorded one, by name and by hash.
+
+        Raises:
+            WeightsError: If it is another one, or is missing.
+        """
+        if network.name != self.file:
+            msg = f"the record beside {network} is of {self.file}; put the record of {network.name} there, or none"
+            raise WeightsError(msg)
+        self.verify(network.parent)
 
     def verify(self, folder: Path) -> Path:
         """The path of the weights file, after checking its hash.
@@ -96,3 +126,12 @@ def sha256_of(path: Path) -> str:
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _checked_point(name: str, values: Any) -> OperatingPoint:
+    point = from_mapping(OperatingPoint, values)
+    numbers = (float(name.removeprefix("fpr=")), point.false_positive_rate, point.threshold, point.lower_threshold)
+    if not name.startswith("fpr=") or not all(0.0 <= number <= 1.0 for number in numbers):
+        msg = f"expected fpr=RATE with numbers from 0 to 1, got {numbers}"
+        raise ValueError(msg)
+    return point

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from facewitness import runtime
 from facewitness.errors import ConfigError, WeightsError
+from facewitness.records import OperatingPoint
 from facewitness.runtime import InferenceSession
 from facewitness.selftest import packaged_weights, self_test_crop, self_test_entry
 from facewitness.weights import WeightsRecord, sha256_of
@@ -47,6 +48,9 @@ def test_changed_or_missing_weights_are_refused(tmp_path):
         ("{", "cannot be read"),
         (json.dumps({"file": "x", "colour": 1}), r"unknown fields \['colour'\]"),
         (json.dumps({"file": "x"}), "lacks fields"),
+        (json.dumps(["file"]), "must hold a JSON object, got list"),
+        (json.dumps({"file": 3}), "file must be str, got 3"),
+        (json.dumps({"calibration": "x"}), "calibration must be dict, got 'x'"),
     ],
 )
 def test_broken_records_are_named(tmp_path, content, message):
@@ -60,6 +64,36 @@ def test_hash_reads_in_chunks(tmp_path):
     data = np.random.default_rng(0).bytes((1 << 20) + 17)
     (tmp_path / "f").write_bytes(data)
     assert sha256_of(tmp_path / "f") == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        {"threshold": 0.5},
+        {"threshold": "high", "false_positive_rate": 0.1, "chosen_on": "x", "lower_threshold": 0.1},
+        {"threshold": 7.0, "false_positive_rate": 0.1, "chosen_on": "x", "lower_threshold": 0.1},
+        {"threshold": 0.5, "false_positive_rate": 0.1, "chosen_on": "x", "lower_threshold": 0.1, "more": 1},
+        3,
+    ],
+)
+def test_points_of_a_record_are_checked(tmp_path, point):
+    with pytest.raises(WeightsError, match=r"operating point 'fpr=0\.1' cannot be read"):
+        make_record(tmp_path, operating_points={"fpr=0.1": point}).points()
+
+
+def test_points_of_a_record(tmp_path):
+    values = {"threshold": 0.5, "false_positive_rate": 0.1, "chosen_on": "x", "lower_threshold": 0.2}
+    assert make_record(tmp_path, operating_points={"fpr=0.1": values}).points() == {"fpr=0.1": OperatingPoint(**values)}
+    with pytest.raises(WeightsError, match="'best' cannot be read"):
+        make_record(tmp_path, operating_points={"best": values}).points()
+
+
+def test_a_record_of_another_file_is_refused(tmp_path):
+    record = make_record(tmp_path)
+    record.verify_for(tmp_path / "net.onnx")
+    (tmp_path / "other.onnx").write_bytes(b"anything")
+    with pytest.raises(WeightsError, match=r"is of net\.onnx"):
+        record.verify_for(tmp_path / "other.onnx")
 
 
 def test_packaged_weights_are_the_recorded_ones():

@@ -138,14 +138,13 @@ def create(
         raise WeightsError(msg)
     network, record = (weights, _record_of(weights)) if weights.suffix == ".onnx" else _exported(weights)
     values = record.processor if record else {}
-    points = record.operating_points if record else {}
     return LaaNetDetector(
         network,
         processor=LaaNetProcessor.from_record(values),
         weights_name=weights.name,
         weights_sha256=sha256_of(weights),
         mode=str(values.get("mode", "official")),
-        operating_points={name: OperatingPoint(**point) for name, point in points.items()},
+        operating_points=record.points() if record else {},
         device=device,
         precision=precision,
         threads=threads,
@@ -173,7 +172,7 @@ def _record_of(network: Path) -> WeightsRecord | None:
     if record.detector != _NAME:
         msg = f"{network.name} is for detector {record.detector!r}, not {_NAME!r}"
         raise WeightsError(msg)
-    record.verify(network.parent)
+    record.verify_for(network)
     return record
 
 

@@ -180,13 +180,13 @@ def create(
     if record.detector != NAME:
         msg = f"{network.name} is for detector {record.detector!r}, not {NAME!r}"
         raise WeightsError(msg)
-    record.verify(network.parent)
+    record.verify_for(network)
     return LiteDetector(
         network,
         processor=LiteProcessor.from_record(record.processor),
         weights_sha256=record.sha256,
         calibration={k: from_mapping(ExpertCalibration, v, where=k) for k, v in record.calibration.items()},
-        operating_points={name: OperatingPoint(**point) for name, point in record.operating_points.items()},
+        operating_points=record.points(),
         device=device,
         precision=precision,
         threads=threads,
