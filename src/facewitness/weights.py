@@ -91,6 +91,12 @@ class WeightsRecord:
                 raise WeightsError(msg) from error
         return found
 
+    def write(self, path: Path) -> None:
+        """Write the record as JSON, atomically."""
+        temporary = path.with_suffix(path.suffix + ".part")
+        temporary.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
     def verify_for(self, network: Path) -> None:
         """Check that a file is the recorded one, by name and by hash.
 
