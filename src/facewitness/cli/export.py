@@ -113,7 +113,6 @@ def _export_lite(
     from facewitness.errors import ConfigError
 
     weights = checkpoints[0]
-    processor = LiteProcessor.from_record(settings)
     recipe_file = weights.parent / "recipe.json"
     if not recipe_file.is_file():
         msg = f"expected {recipe_file}, which facewitness train writes beside its weights; export from the run's folder"
@@ -123,6 +122,7 @@ def _export_lite(
     from facewitness.training.pair_data import FaceStore
 
     recipe = from_mapping(LiteRecipe, json.loads(recipe_file.read_text(encoding="utf-8")), where="recipe.json")
+    processor = LiteProcessor.from_record({"image_size": recipe.network.image_size, **settings})
     folder = cache or weights.parent / "cache"
     folders = [folder / name for name in recipe.data.folders if (folder / name).is_dir()]
     if not folders:

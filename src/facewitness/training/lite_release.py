@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.detectors.laa_net.lite.config import EXPERTS, NAME, LiteRecipe
+from facewitness.detectors.laa_net.lite.config import EXPERTS, NAME
 from facewitness.detectors.laa_net.lite.detector import ExpertCalibration, LiteDetector
 from facewitness.detectors.laa_net.lite.packing import export_lite
 from facewitness.detectors.laa_net.lite.processor import LiteProcessor
@@ -92,21 +92,17 @@ def release_lite(
         ConfigError: If there are too few held-out faces for the operating points.
     """
     files = (weights, *average_with)
-    deviation = export_lite(average_lite(files), target, processor.image_size)
-    digest = sha256_of(target)
-    bare = LiteDetector(target, processor=processor, weights_sha256=digest, precision="f32")
-    data = _pictures(store, processor, seed=_CALIBRATION_SEED, most_faces=_ALL_FACES)
-    logits = _logits(bare, data)
-    lines = calibrate(data, logits)
-    detector = LiteDetector(target, processor=processor, weights_sha256=digest, calibration=lines, precision="f32")
-    points, calibration_error = _points(detector, data, logits, store.recipe)
-    metrics = {
-        "export_deviation": float(f"{deviation:.3g}"),
-        "held_out_faces": validation_metrics(data, logits),
-        "calibration_error": round(calibration_error, 4),
-        "self_test": self_test_entry(lambda crops: [s.score for s in detector.score(crops)], detector.crop.size),
-        **({"evaluation": evaluation} if evaluation else {}),
-    }
+    part = target.with_name(f".{target.stem}.part.onnx")
+    try:
+        deviation = export_lite(average_lite(files), part, processor.image_size)
+        digest = sha256_of(part)
+        lines, points, metrics = _measured(part, digest, store, processor)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    metrics["export_deviation"] = float(f"{deviation:.3g}")
+    if evaluation:
+        metrics["evaluation"] = evaluation
     record = WeightsRecord(
         file=target.name,
         sha256=digest,
@@ -122,6 +118,24 @@ def release_lite(
     )
     record.write(target.with_suffix(".json"))
     return record
+
+
+def _measured(
+    network: Path, digest: str, store: FaceStore, processor: LiteProcessor
+) -> tuple[dict[str, ExpertCalibration], dict[str, OperatingPoint], dict[str, Any]]:
+    """Calibration, operating points and figures of an exported network on held-out faces."""
+    bare = LiteDetector(network, processor=processor, weights_sha256=digest, precision="f32")
+    data = _pictures(store, processor, seed=_CALIBRATION_SEED, most_faces=_ALL_FACES)
+    logits = _logits(bare, data)
+    lines = calibrate(data, logits)
+    detector = LiteDetector(network, processor=processor, weights_sha256=digest, calibration=lines, precision="f32")
+    points, calibration_error = _points(detector, data, logits)
+    metrics = {
+        "held_out_faces": validation_metrics(data, logits),
+        "calibration_error": round(calibration_error, 4),
+        "self_test": self_test_entry(lambda crops: [s.score for s in detector.score(crops)], detector.crop.size),
+    }
+    return lines, points, metrics
 
 
 def calibrate(data: ValidationSet, logits: NDArray[np.float32]) -> dict[str, ExpertCalibration]:
@@ -140,7 +154,7 @@ def calibrate(data: ValidationSet, logits: NDArray[np.float32]) -> dict[str, Exp
 
 
 def _points(
-    detector: LiteDetector, data: ValidationSet, logits: NDArray[np.float32], recipe: LiteRecipe
+    detector: LiteDetector, data: ValidationSet, logits: NDArray[np.float32]
 ) -> tuple[dict[str, OperatingPoint], float]:
     """Operating points on the score that users see, and its calibration error on reals and own forgeries.
 
@@ -151,14 +165,12 @@ def _points(
     once = {kind: _one_coding_each(data, kind) for kind in ("real", "own", "synthetic")}
     fakes = scores[np.concatenate([once["own"], once["synthetic"]])]
     sharp = np.array([data.rows[int(i)].sharp for i in once["real"]])
-    of_kind = {}
+    of_kind: list[dict[str, OperatingPoint]] = []
     for name, chosen in (("soft", once["real"][~sharp]), ("sharp", once["real"][sharp])):
         where = f"{len(chosen)} {name} ones of {len(sharp)} held-out real faces at JPEG 90 and H.264 CRF 23 and 38"
-        of_kind[name] = operating_points(scores[chosen], fakes, chosen_on=where)
-    points = {
-        name: max((kind[name] for kind in of_kind.values()), key=lambda point: point.threshold)
-        for name in of_kind["soft"]
-    }
+        if len(chosen):
+            of_kind.append(operating_points(scores[chosen], fakes, chosen_on=where))
+    points = {name: max((kind[name] for kind in of_kind), key=lambda point: point.threshold) for name in of_kind[0]}
     error = expected_calibration_error(
         scores[np.concatenate([data.pick("real"), data.pick("own")])],
         np.r_[np.zeros(len(data.pick("real"))), np.ones(len(data.pick("own")))],

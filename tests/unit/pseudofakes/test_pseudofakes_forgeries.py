@@ -1,4 +1,4 @@
-"""Local changes, simple swaps, and the draw among the three processes."""
+"""Local changes, simple swaps, decoded faces, and the draw among the processes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ ONLY = {
     "local": ForgeryMix(0, 1, 0),
     "swap": ForgeryMix(0, 0, 1),
 }
+DECODED = ForgeryMix(0, 0, 0, decoded=1)
+
+
+def painted(face):
+    """The face as a poor decoder would give it: inverted, so that each of its pixels is told from the original."""
+    return 255 - face.image
 
 
 @pytest.mark.parametrize("kind", sorted(ONLY))
@@ -51,6 +57,48 @@ def test_shares_of_the_mix(face, donor):
     alone = Counter(draw_forgery(*small, rng, mix).kind for _ in range(100))
     assert alone["swap"] == 0
     assert alone["self_blend"] / 100 == pytest.approx(0.5 / 0.7, abs=0.16)
+
+
+def test_decoded_parts_come_from_the_painter(face):
+    """Inside a full mask stands what was painted, up to its colour; outside, the original."""
+    rng = np.random.default_rng(0)
+    before, areas, likeness = face.image.copy(), [], []
+    for _ in range(30):
+        made = draw_forgery(face.image, face.landmarks, rng, DECODED, painter=lambda: painted(face))
+        assert made.kind == "decoded"
+        assert made.fake.dtype == np.uint8
+        np.testing.assert_array_equal(made.real, before)
+        np.testing.assert_array_equal(made.fake[made.mask == 0], made.real[made.mask == 0])
+        np.testing.assert_allclose(made.boundary, 4 * made.mask * (1 - made.mask), atol=1e-6)
+        assert 0.9 < made.mask.max() <= 1
+        full = made.mask > 0.97
+        if full.sum() > 100:
+            likeness.append(np.corrcoef(made.fake[full].mean(axis=1), before[full].mean(axis=1))[0, 1])
+        areas.append(float(made.mask.mean()))
+    np.testing.assert_array_equal(face.image, before)
+    assert len(likeness) > 15
+    assert max(likeness) < 0  # a copy of the original would have 1
+    assert min(areas) < 0.06  # a part of the face, as in a reenactment
+    assert max(areas) > 0.12  # the whole of it, as in a swap
+
+
+def test_painter_that_paints_the_face_itself_changes_colours_at_most(face):
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        made = draw_forgery(face.image, face.landmarks, rng, DECODED, painter=face.image.copy)
+        assert np.abs(made.fake.astype(int) - made.real).max() <= 40
+
+
+def test_without_a_painter_nothing_is_decoded(face):
+    rng = np.random.default_rng(0)
+    mix = ForgeryMix(0.5, 0.1, 0, decoded=0.4)
+    small = face.image[::2, ::2].copy(), face.landmarks / 2
+    kinds = Counter(draw_forgery(*small, rng, mix).kind for _ in range(40))
+    assert kinds["decoded"] == 0
+    kinds = Counter(draw_forgery(*small, rng, mix, painter=lambda: 255 - small[0]).kind for _ in range(120))
+    assert kinds["decoded"] / 120 == pytest.approx(0.4, abs=0.13)
+    with pytest.raises(FaceError):
+        draw_forgery(face.image, face.landmarks + 2000, rng, DECODED, painter=lambda: painted(face))
 
 
 def test_same_seed_same_forgery(face, donor):
