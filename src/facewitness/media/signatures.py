@@ -33,6 +33,10 @@ _MAGIC = (
     (b"Rar!", "a RAR archive"),
     (b"%PDF", "a PDF document"),
     (b"8BPS", "a Photoshop document"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (b"\xff\x0a", "a JPEG XL picture"),
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
     (b"\x7fELF", "a program"),
     (b"MZ", "a program"),
@@ -126,6 +130,8 @@ def advice_for(found: str) -> str:
         return "an HTML page, probably saved instead of the media on it; download the file itself"
     if found == "an SVG drawing":
         return "an SVG drawing, which is not supported; give a photo or video"
+    if found.endswith(" picture"):
+        return f"{found}, which is not supported; save it as JPEG or PNG"
     if found:
         return f"{found}; give a photo, video or sound file"
     return "of no known format; give a photo, video or sound file"

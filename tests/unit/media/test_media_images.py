@@ -252,6 +252,8 @@ def test_truncated(tmp_path, suffix, share):
         ("text.jpg", b"this is not a picture\n" * 20, "text"),
         ("page.jpg", b"<!DOCTYPE html><html><body>404</body></html>", "HTML page"),
         ("drawing.jpg", b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"></svg>', "SVG drawing"),
+        ("new.jpg", b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100), "JPEG 2000 picture, which is not supported; save it as"),
+        ("newer.jpg", b"\xff\x0a" + bytes(100), "JPEG XL picture, which is not supported; save it as"),
         ("archive.jpg", b"PK\x03\x04" + bytes(100), "ZIP archive"),
         ("bytes.jpg", bytes(range(1, 200)), "no known format"),
         ("script.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "text"),
