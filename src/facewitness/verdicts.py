@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from facewitness.errors import ConfigError
 from facewitness.records import FaceTrack, OperatingPoint, Verdict, VerdictLabel
@@ -180,6 +181,7 @@ def cautions(faces: Sequence[FaceTrack], verdict: Verdict) -> list[str]:
     if len(scored) > 1 and verdict.label is VerdictLabel.FAKE:
         found.append(f"the highest of {len(scored)} faces decides, so false alarms are likelier than for one face")
     found += _flips(scored, verdict)
+    found += [line for face in scored if (line := _stretch(face))]
     observations = [seen for face in scored for seen in face.observations]
     if observations:
         largest = max(float((seen.box[2:] - seen.box[:2]).max()) for seen in observations)
@@ -188,6 +190,23 @@ def cautions(faces: Sequence[FaceTrack], verdict: Verdict) -> list[str]:
         if min(seen.presence for seen in observations) < LOW_PRESENCE:
             found.append("the landmark model was unsure of a face (turned away, covered or blurred)")
     return found
+
+
+def _stretch(face: FaceTrack) -> str:
+    """Words for a stretch of a video that scores as FAKE where the whole does not; empty when there is none."""
+    point = face.verdict.operating_point
+    if point is None or face.verdict.label is VerdictLabel.FAKE:
+        return ""
+    seen = [frame for frame in face.observations if frame.score is not None]
+    runs = [
+        list(run) for above, run in groupby(seen, key=lambda frame: (frame.score or 0.0) >= point.threshold) if above
+    ]
+    longest = max(runs, key=len, default=[])
+    if len(longest) < max(_MIN_FRAMES, math.ceil(_MIN_SHARE * len(seen))):
+        return ""
+    when = f"from {longest[0].time_s:.1f} s to {longest[-1].time_s:.1f} s"
+    reach = f"face {face.track_id} reaches the FAKE line in {len(longest)} frames on end"
+    return f"{reach}, {when}; look at that part by itself"
 
 
 def _flips(scored: Sequence[FaceTrack], verdict: Verdict) -> list[str]:

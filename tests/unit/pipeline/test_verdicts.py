@@ -132,6 +132,20 @@ def test_cautions():
     assert cautions([face(1, [0.9]), face(2, [None])], fake) == ["1 of 2 faces were too small to be scored"]
 
 
+def test_a_part_of_a_video_that_scores_as_fake_is_pointed_out():
+    def told(scores):
+        track = face(7, scores)
+        return cautions([track], track.verdict)
+
+    assert told([0.05] * 10 + [0.9] * 5 + [None] + [0.9] + [0.05] * 4) == [
+        "face 7 reaches the FAKE line in 6 frames on end, from 1.0 s to 1.6 s; look at that part by itself"
+    ]
+    assert told([0.05] * 10 + [0.9] * 2) == []
+    assert told([0.05] * 60 + [0.9] * 5) == []  # under a tenth of the frames
+    assert told([0.1, 0.9] * 10) == []
+    assert told([0.9] * 5 + [0.5]) == []  # FAKE as a whole
+
+
 def test_a_verdict_that_a_harmless_change_tips_is_said_to_be_unstable():
     def with_checks(track, **stability):
         finding = Finding("d", track.verdict.score, True, stability=stability)
