@@ -1,6 +1,9 @@
 """Export to ONNX, the detector that runs it, and the verb that writes it."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,6 +162,12 @@ def test_cache_that_cannot_be_made_is_replaced(tmp_path, monkeypatch):
     monkeypatch.setenv("FACEWITNESS_CACHE", str(blocker))
     assert cache_folder().is_dir()
     assert not cache_folder().is_relative_to(blocker)
+    code = "from facewitness.detectors.laa_net.detector import cache_folder; print(cache_folder(), cache_folder())"
+    once, again = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert once == again
+    assert not Path(once).exists()  # gone with its process
 
 
 def test_without_weights_it_says_where_they_are():

@@ -6,9 +6,12 @@ extra) into a cache folder under the name of its hash, and that file is run.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -152,14 +155,24 @@ def create(
 
 
 def cache_folder() -> Path:
-    """Where exports of checkpoints are kept: ``FACEWITNESS_CACHE``, else the user's cache folder."""
+    """Where exports of checkpoints are kept: ``FACEWITNESS_CACHE``, else the user's cache folder.
+
+    Where neither can be made, a folder that goes away with this process.
+    """
     given = os.environ.get(_CACHE_VARIABLE)
     base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "facewitness"
     folder = base / _NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="facewitness-"))
+        return _passing_folder()
+    return folder
+
+
+@lru_cache(maxsize=1)
+def _passing_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="facewitness-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
