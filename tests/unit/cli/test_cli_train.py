@@ -12,11 +12,11 @@ import typer
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from facewitness.cli.main import build_app, main  # noqa: E402
-from facewitness.detectors.laa_net.lite.weights import load_lite  # noqa: E402
-from facewitness.training import lite_release, lite_run  # noqa: E402
-from facewitness.weights import WeightsRecord  # noqa: E402
-from unit.training.training_data import make_root  # noqa: E402
+from facewitness.cli.main import build_app, main
+from facewitness.detectors.laa_net.lite.weights import load_lite
+from facewitness.training import lite_release, lite_run
+from facewitness.weights import WeightsRecord
+from unit.training.training_data import make_root
 
 RECIPE = """
 sizes = [64]

@@ -16,11 +16,11 @@ from facewitness.weights import WeightsRecord
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from facewitness.cli.export import export  # noqa: E402
-from facewitness.detectors.laa_net import packing  # noqa: E402
-from facewitness.detectors.laa_net.export import export_deviation, export_onnx  # noqa: E402
-from facewitness.detectors.laa_net.model import LaaNet  # noqa: E402
-from facewitness.detectors.laa_net.weights import save_model  # noqa: E402
+from facewitness.cli.export import export
+from facewitness.detectors.laa_net import packing
+from facewitness.detectors.laa_net.export import export_deviation, export_onnx
+from facewitness.detectors.laa_net.model import LaaNet
+from facewitness.detectors.laa_net.weights import save_model
 
 SMALL = LaaNetConfig(
     width=0.25, depth=0.3, nominal_size=None, consistency_channels=8, head_width=16, image_size=64, mode="corrected"

@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from facewitness.detectors.laa_net.config import CORRECTED_LOSSES, LossConfig  # noqa: E402
-from facewitness.detectors.laa_net.losses import (  # noqa: E402
+from facewitness.detectors.laa_net.config import CORRECTED_LOSSES, LossConfig
+from facewitness.detectors.laa_net.losses import (
     LossTargets,
     consistency_loss,
     heatmap_agreement_loss,
@@ -15,8 +15,8 @@ from facewitness.detectors.laa_net.losses import (  # noqa: E402
     laa_net_loss,
     self_consistency,
 )
-from facewitness.detectors.laa_net.model import LaaNetOutput  # noqa: E402
-from facewitness.errors import ConfigError  # noqa: E402
+from facewitness.detectors.laa_net.model import LaaNetOutput
+from facewitness.errors import ConfigError
 
 
 def test_heatmap_loss_by_hand():

@@ -4,11 +4,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from facewitness.detectors.laa_net.config import HRNetStageConfig, LaaNetConfig, LossConfig  # noqa: E402
-from facewitness.detectors.laa_net.losses import LossTargets, laa_net_loss  # noqa: E402
-from facewitness.detectors.laa_net.model import LaaNet  # noqa: E402
-from facewitness.networks.convolutions import freeze, same_padding  # noqa: E402
-from facewitness.networks.efficientnet import EfficientNet, block_specs  # noqa: E402
+from facewitness.detectors.laa_net.config import HRNetStageConfig, LaaNetConfig, LossConfig
+from facewitness.detectors.laa_net.losses import LossTargets, laa_net_loss
+from facewitness.detectors.laa_net.model import LaaNet
+from facewitness.networks.convolutions import freeze, same_padding
+from facewitness.networks.efficientnet import EfficientNet, block_specs
 
 SMALL = {
     "width": 0.25,

@@ -15,9 +15,9 @@ GOLDEN = ROOT / "tests" / "golden" / "laa_net"
 if str(ROOT / "tools") not in sys.path:
     sys.path.insert(0, str(ROOT / "tools"))
 
-import parity  # noqa: E402 - after the path
-from parity_cases import laa_net_functions, laa_net_nets, recipes  # noqa: E402 - after the path
-from parity_cases.comparing import ArrayResult, Tolerance, compare, read_case, read_cases  # noqa: E402
+import parity
+from parity_cases import laa_net_functions, laa_net_nets, recipes
+from parity_cases.comparing import ArrayResult, Tolerance, compare, read_case, read_cases
 
 NETWORKS = [name for name in read_cases(GOLDEN) if name != "pure"]
 

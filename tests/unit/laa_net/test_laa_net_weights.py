@@ -8,10 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from facewitness.detectors.laa_net.config import LaaNetConfig  # noqa: E402
-from facewitness.detectors.laa_net.model import LaaNet  # noqa: E402
-from facewitness.detectors.laa_net.recognition import infer_config  # noqa: E402
-from facewitness.detectors.laa_net.weights import (  # noqa: E402
+from facewitness.detectors.laa_net.config import LaaNetConfig
+from facewitness.detectors.laa_net.model import LaaNet
+from facewitness.detectors.laa_net.recognition import infer_config
+from facewitness.detectors.laa_net.weights import (
     from_official,
     load_model,
     load_official_checkpoint,
@@ -19,7 +19,7 @@ from facewitness.detectors.laa_net.weights import (  # noqa: E402
     official_module,
     save_model,
 )
-from facewitness.errors import CheckpointError, WeightsError  # noqa: E402
+from facewitness.errors import CheckpointError, WeightsError
 
 CONFIG = LaaNetConfig(width=0.25, depth=0.3, consistency_channels=8, head_width=16, image_size=64)
 _TO_OFFICIAL = (

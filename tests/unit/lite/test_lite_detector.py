@@ -11,17 +11,17 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from facewitness.detectors import DETECTORS  # noqa: E402
-from facewitness.detectors.laa_net.lite import packing  # noqa: E402
-from facewitness.detectors.laa_net.lite.config import EXPERTS, LiteConfig  # noqa: E402
-from facewitness.detectors.laa_net.lite.detector import ExpertCalibration, LiteDetector, create  # noqa: E402
-from facewitness.detectors.laa_net.lite.packing import export_lite, untrained_detector  # noqa: E402
-from facewitness.detectors.laa_net.lite.processor import LiteProcessor  # noqa: E402
-from facewitness.errors import CheckpointError, ConfigError, WeightsError  # noqa: E402
-from facewitness.records import OperatingPoint  # noqa: E402
-from facewitness.runtime import InferenceSession  # noqa: E402
-from facewitness.weights import WeightsRecord, sha256_of  # noqa: E402
-from unit.lite.lite_networks import crops, made  # noqa: E402
+from facewitness.detectors import DETECTORS
+from facewitness.detectors.laa_net.lite import packing
+from facewitness.detectors.laa_net.lite.config import EXPERTS, LiteConfig
+from facewitness.detectors.laa_net.lite.detector import ExpertCalibration, LiteDetector, create
+from facewitness.detectors.laa_net.lite.packing import export_lite, untrained_detector
+from facewitness.detectors.laa_net.lite.processor import LiteProcessor
+from facewitness.errors import CheckpointError, ConfigError, WeightsError
+from facewitness.records import OperatingPoint
+from facewitness.runtime import InferenceSession
+from facewitness.weights import WeightsRecord, sha256_of
+from unit.lite.lite_networks import crops, made
 
 PROCESSOR = LiteProcessor(image_size=64)
 

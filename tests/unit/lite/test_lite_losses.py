@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from facewitness.detectors.laa_net.lite.config import LiteLosses  # noqa: E402
-from facewitness.detectors.laa_net.lite.losses import LiteTargets, lite_loss  # noqa: E402
-from facewitness.detectors.laa_net.lite.model import LiteOutput  # noqa: E402
+from facewitness.detectors.laa_net.lite.config import LiteLosses
+from facewitness.detectors.laa_net.lite.losses import LiteTargets, lite_loss
+from facewitness.detectors.laa_net.lite.model import LiteOutput
 
 
 def drawn(seed=0, batch=5, cells=4):

@@ -8,15 +8,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import load_file, save_file  # noqa: E402
+from safetensors.torch import load_file, save_file
 
-from facewitness.detectors.laa_net.lite.config import EXPERTS, LiteConfig, LiteLosses  # noqa: E402
-from facewitness.detectors.laa_net.lite.losses import LiteTargets, lite_loss  # noqa: E402
-from facewitness.detectors.laa_net.lite.model import LaaNetLite  # noqa: E402
-from facewitness.detectors.laa_net.lite.weights import load_lite, save_lite  # noqa: E402
-from facewitness.errors import CheckpointError, WeightsError  # noqa: E402
-from facewitness.networks.efficientnet_lite import load_imagenet  # noqa: E402
-from unit.lite.lite_networks import SMALL, made  # noqa: E402
+from facewitness.detectors.laa_net.lite.config import EXPERTS, LiteConfig, LiteLosses
+from facewitness.detectors.laa_net.lite.losses import LiteTargets, lite_loss
+from facewitness.detectors.laa_net.lite.model import LaaNetLite
+from facewitness.detectors.laa_net.lite.weights import load_lite, save_lite
+from facewitness.errors import CheckpointError, WeightsError
+from facewitness.networks.efficientnet_lite import load_imagenet
+from unit.lite.lite_networks import SMALL, made
 
 
 def targets(batch, cells, seed=0):

@@ -11,17 +11,17 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from facewitness.detectors.laa_net.lite.config import EXPERTS  # noqa: E402
-from facewitness.detectors.laa_net.lite.detector import create  # noqa: E402
-from facewitness.detectors.laa_net.lite.processor import LiteProcessor  # noqa: E402
-from facewitness.detectors.laa_net.lite.weights import average_lite, save_lite  # noqa: E402
-from facewitness.errors import CheckpointError, ConfigError  # noqa: E402
-from facewitness.selftest import self_test_crop  # noqa: E402
-from facewitness.training import lite_release  # noqa: E402
-from facewitness.training.lite_release import calibrate, compare_inputs, release_lite  # noqa: E402
-from facewitness.training.lite_validation import STRENGTHS, ValidationRow, ValidationSet, build_validation  # noqa: E402
-from facewitness.weights import WeightsRecord, sha256_of  # noqa: E402
-from unit.lite.lite_networks import crops, made  # noqa: E402
+from facewitness.detectors.laa_net.lite.config import EXPERTS
+from facewitness.detectors.laa_net.lite.detector import create
+from facewitness.detectors.laa_net.lite.processor import LiteProcessor
+from facewitness.detectors.laa_net.lite.weights import average_lite, save_lite
+from facewitness.errors import CheckpointError, ConfigError
+from facewitness.selftest import self_test_crop
+from facewitness.training import lite_release
+from facewitness.training.lite_release import calibrate, compare_inputs, release_lite
+from facewitness.training.lite_validation import STRENGTHS, ValidationRow, ValidationSet, build_validation
+from facewitness.weights import WeightsRecord, sha256_of
+from unit.lite.lite_networks import crops, made
 
 PROCESSOR = LiteProcessor(image_size=64, mirror=True)
 

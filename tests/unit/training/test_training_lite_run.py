@@ -12,17 +12,17 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from safetensors.torch import load_file  # noqa: E402
+from safetensors.torch import load_file
 
-from facewitness.config import from_mapping  # noqa: E402
-from facewitness.detectors.laa_net.lite.config import LITE_RECIPES, LiteConfig, LiteRecipe  # noqa: E402
-from facewitness.detectors.laa_net.lite.weights import load_lite  # noqa: E402
-from facewitness.errors import ConfigError  # noqa: E402
-from facewitness.training import lite_run  # noqa: E402
-from facewitness.training.lite_module import LiteTraining  # noqa: E402
-from facewitness.training.lite_run import TrainingMachine, prepare_faces, train_lite  # noqa: E402
-from facewitness.training.lite_validation import build_validation  # noqa: E402
-from unit.training.training_data import TINY, person, write_manifest, write_png  # noqa: E402
+from facewitness.config import from_mapping
+from facewitness.detectors.laa_net.lite.config import LITE_RECIPES, LiteConfig, LiteRecipe
+from facewitness.detectors.laa_net.lite.weights import load_lite
+from facewitness.errors import ConfigError
+from facewitness.training import lite_run
+from facewitness.training.lite_module import LiteTraining
+from facewitness.training.lite_run import TrainingMachine, prepare_faces, train_lite
+from facewitness.training.lite_validation import build_validation
+from unit.training.training_data import TINY, person, write_manifest, write_png
 
 ALONE = TrainingMachine(device="cpu", precision="f32", threads=1, workers=0, progress=False)
 

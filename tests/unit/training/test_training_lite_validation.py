@@ -10,16 +10,16 @@ import pytest
 pytest.importorskip("torch")
 metrics = pytest.importorskip("sklearn.metrics")
 
-from facewitness.errors import ConfigError  # noqa: E402
-from facewitness.training.lite_validation import (  # noqa: E402
+from facewitness.errors import ConfigError
+from facewitness.training.lite_validation import (
     STRENGTHS,
     ValidationRow,
     ValidationSet,
     build_validation,
     validation_metrics,
 )
-from facewitness.training.pair_data import FaceStore  # noqa: E402
-from unit.training.training_data import HELD_OUT, SHARP, TINY  # noqa: E402
+from facewitness.training.pair_data import FaceStore
+from unit.training.training_data import HELD_OUT, SHARP, TINY
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from facewitness.errors import ConfigError, FaceError  # noqa: E402
-from facewitness.faces.topology import LANDMARKS_81  # noqa: E402
-from facewitness.pseudofakes.degradations import Degradation, DegradationConfig  # noqa: E402
-from facewitness.pseudofakes.forgeries import Forgery  # noqa: E402
-from facewitness.pseudofakes.swaps import landmark_distance  # noqa: E402
-from facewitness.training import pair_data  # noqa: E402
-from facewitness.training.pair_data import (  # noqa: E402
+from facewitness.errors import ConfigError, FaceError
+from facewitness.faces.topology import LANDMARKS_81
+from facewitness.pseudofakes.degradations import Degradation, DegradationConfig
+from facewitness.pseudofakes.forgeries import Forgery
+from facewitness.pseudofakes.swaps import landmark_distance
+from facewitness.training import pair_data
+from facewitness.training.pair_data import (
     FaceStore,
     PairBatches,
     View,
@@ -24,7 +24,7 @@ from facewitness.training.pair_data import (  # noqa: E402
     sharp_losses,
     square_inside,
 )
-from unit.training.training_data import HELD_OUT, MADE, SHARP, SOFT, TINY  # noqa: E402
+from unit.training.training_data import HELD_OUT, MADE, SHARP, SOFT, TINY
 
 REAL = ("real_soft", "real_sharp")
 

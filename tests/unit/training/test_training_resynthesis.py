@@ -9,10 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from facewitness.errors import ConfigError  # noqa: E402
-from facewitness.training import pair_data, resynthesis  # noqa: E402
-from facewitness.training.face_cache import open_cache  # noqa: E402
-from facewitness.training.resynthesis import (  # noqa: E402
+from facewitness.errors import ConfigError
+from facewitness.training import pair_data, resynthesis
+from facewitness.training.face_cache import open_cache
+from facewitness.training.resynthesis import (
     DECODED_SQUARE_PX,
     VARIANTS,
     Autoencoder,
@@ -21,7 +21,7 @@ from facewitness.training.resynthesis import (  # noqa: E402
     open_decoded,
     put_decoded,
 )
-from unit.training.training_data import TINY  # noqa: E402
+from unit.training.training_data import TINY
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from facewitness.errors import CheckpointError, ConfigError  # noqa: E402
-from facewitness.training.sam import Sam  # noqa: E402
-from facewitness.training.schedules import boosted_linear_decay, boosted_linear_scheduler  # noqa: E402
+from facewitness.errors import CheckpointError, ConfigError
+from facewitness.training.sam import Sam
+from facewitness.training.schedules import boosted_linear_decay, boosted_linear_scheduler
 
 ADAM = partial(torch.optim.Adam, lr=0.01, weight_decay=1e-4)
 
