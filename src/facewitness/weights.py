@@ -97,6 +97,27 @@ class WeightsRecord:
         temporary.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n", encoding="utf-8")
         temporary.replace(path)
 
+    @classmethod
+    def beside(cls, network: Path, *, detector: str) -> WeightsRecord | None:
+        """The checked record beside a network file (same name, ``.json``); None when there is none.
+
+        Args:
+            network: The file.
+            detector: Registered name that the record must be for.
+
+        Raises:
+            WeightsError: If it cannot be read, is for another detector, or records another file.
+        """
+        path = network.with_suffix(".json")
+        if not path.is_file():
+            return None
+        record = cls.read(path)
+        if record.detector != detector:
+            msg = f"{network.name} is for detector {record.detector!r}, not {detector!r}"
+            raise WeightsError(msg)
+        record.verify_for(network)
+        return record
+
     def verify_for(self, network: Path) -> None:
         """Check that a file is the recorded one, by name and by hash.
 

@@ -54,6 +54,11 @@ class CropScore:
     heatmap: NDArray[np.float32] | None = None
 
 
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits to probabilities, float32; logits beyond +-60 count as that, so nothing overflows."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), dtype=np.float32)
+
+
 class CropDetector(Protocol):
     """A detector that scores face crops one by one.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.detectors import CropScore
+from facewitness.detectors import CropScore, sigmoid
 from facewitness.detectors.laa_net.config import OFFICIAL_SOURCE
 from facewitness.detectors.laa_net.processor import LaaNetProcessor
 from facewitness.errors import MissingExtraError, WeightsError
@@ -96,8 +96,8 @@ class LaaNetDetector:
         for start in range(0, len(crops), _BATCH):
             batch = crops[start : start + _BATCH]
             outputs = self._session.run(self.processor(batch))
-            probabilities = _sigmoid(outputs["logit"][:, 0])
-            heatmaps = _sigmoid(outputs["heatmap_logit"][:, 0])
+            probabilities = sigmoid(outputs["logit"][:, 0])
+            heatmaps = sigmoid(outputs["heatmap_logit"][:, 0])
             for crop, probability, heatmap in zip(batch, probabilities, heatmaps, strict=True):
                 over_crop = self.processor.heatmap_over_crop(heatmap, crop.shape[0], crop.shape[1])
                 value = float(probability)
@@ -139,7 +139,9 @@ def create(
     if weights.suffix not in (".onnx", *_CHECKPOINTS):
         msg = f"weights must be .onnx, .pth, .pt or .safetensors, got {weights.name}"
         raise WeightsError(msg)
-    network, record = (weights, _record_of(weights)) if weights.suffix == ".onnx" else _exported(weights)
+    network, record = (
+        (weights, WeightsRecord.beside(weights, detector=_NAME)) if weights.suffix == ".onnx" else _exported(weights)
+    )
     values = record.processor if record else {}
     return LaaNetDetector(
         network,
@@ -176,19 +178,6 @@ def _passing_folder() -> Path:
     return folder
 
 
-def _record_of(network: Path) -> WeightsRecord | None:
-    """The checked record beside an exported file; None when there is none."""
-    path = network.with_suffix(".json")
-    if not path.is_file():
-        return None
-    record = WeightsRecord.read(path)
-    if record.detector != _NAME:
-        msg = f"{network.name} is for detector {record.detector!r}, not {_NAME!r}"
-        raise WeightsError(msg)
-    record.verify_for(network)
-    return record
-
-
 def _exported(checkpoint: Path) -> tuple[Path, WeightsRecord | None]:
     """The cached export of a checkpoint, made now if it is not there."""
     digest = sha256_of(checkpoint)
@@ -203,8 +192,4 @@ def _exported(checkpoint: Path) -> tuple[Path, WeightsRecord | None]:
             )
             raise MissingExtraError(msg) from error
         export_checkpoint(checkpoint, network)
-    return network, _record_of(network)
-
-
-def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))), dtype=np.float32)
+    return network, WeightsRecord.beside(network, detector=_NAME)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.config import from_mapping
-from facewitness.detectors import CropScore
+from facewitness.detectors import CropScore, sigmoid
 from facewitness.detectors.laa_net.lite.config import EXPERTS, NAME
 from facewitness.detectors.laa_net.lite.processor import LiteProcessor
 from facewitness.errors import WeightsError
@@ -102,7 +102,7 @@ class LiteDetector:
             pictures = [view for crop in batch for view in processor.prepare(crop)]
             outputs = self._session.run(processor(pictures))
             scores.append(outputs["scores"].reshape(len(batch), looks, len(EXPERTS)).mean(axis=1))
-            maps = _sigmoid(outputs["boundary"][:, 0]).reshape(len(batch), looks, *outputs["boundary"].shape[2:])
+            maps = sigmoid(outputs["boundary"][:, 0]).reshape(len(batch), looks, *outputs["boundary"].shape[2:])
             heat = maps[:, 0]
             if processor.mirror:
                 heat = (heat + maps[:, len(processor.views), :, ::-1]) * np.float32(0.5)
@@ -130,7 +130,7 @@ class LiteDetector:
     def expert_scores(self, expert: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """P(fake) of one expert from its logits, calibrated where the weights carry a calibration."""
         line = self._calibration.get(expert)
-        return _sigmoid(logits if line is None else line.scale * logits + line.bias)
+        return sigmoid(logits if line is None else line.scale * logits + line.bias)
 
     def _one(self, experts: dict[str, float], heat: NDArray[np.float32]) -> CropScore:
         decisive = max(experts, key=lambda name: experts[name])
@@ -166,35 +166,18 @@ def create(
     if not network.is_file() or network.suffix != ".onnx":
         msg = f"{NAME} needs an exported .onnx file, got {network}; leave --weights out to use the embedded one"
         raise WeightsError(msg)
-    record_path = network.with_suffix(".json")
-    if not record_path.is_file():
-        return LiteDetector(
-            network,
-            processor=LiteProcessor(),
-            weights_sha256=sha256_of(network),
-            device=device,
-            precision=precision,
-            threads=threads,
-        )
-    record = WeightsRecord.read(record_path)
-    if record.detector != NAME:
-        msg = f"{network.name} is for detector {record.detector!r}, not {NAME!r}"
-        raise WeightsError(msg)
-    record.verify_for(network)
+    record = WeightsRecord.beside(network, detector=NAME)
+    lines = record.calibration if record else {}
     return LiteDetector(
         network,
-        processor=LiteProcessor.from_record(record.processor),
-        weights_sha256=record.sha256,
-        calibration={k: from_mapping(ExpertCalibration, v, where=k) for k, v in record.calibration.items()},
-        operating_points=record.points(),
+        processor=LiteProcessor.from_record(record.processor if record else {}),
+        weights_sha256=record.sha256 if record else sha256_of(network),
+        calibration={name: from_mapping(ExpertCalibration, line, where=name) for name, line in lines.items()},
+        operating_points=record.points() if record else {},
         device=device,
         precision=precision,
         threads=threads,
     )
-
-
-def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))), dtype=np.float32)
 
 
 def _enlarged(heat: NDArray[np.float32], factor: int = 2) -> NDArray[np.float32]:
