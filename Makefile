@@ -56,5 +56,5 @@ $(DEMO)/installed: pyproject.toml constraints.txt $(SOURCES)
 
 $(TEST)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(TEST)
-	$(BIN)/python $(PIP_INSTALL) -e '.[torch,dev]'
+	$(BIN)/python $(PIP_INSTALL) -e '.[torch,eval,dev]'
 	@touch $@
