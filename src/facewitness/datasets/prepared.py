@@ -1,0 +1,175 @@
+"""Prepared data: what ``facewitness prepare`` leaves behind, and the checks before it is used.
+
+A folder with ``prepared.json`` (settings and their fingerprint), ``index.jsonl`` (one `PreparedVideo` per line) and the
+pictures, sounds and clips that the index names. Training and evaluation read it through `open_prepared` alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from facewitness.datasets.records import Record
+from facewitness.errors import ConfigError
+
+SETTINGS_FILE: Final = "prepared.json"
+INDEX_FILE: Final = "index.jsonl"
+FORMAT: Final = 1
+"""Rises when older folders can no longer be read."""
+
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class PreparedFrame:
+    """One frame of a video that shows the face.
+
+    Paths are below the prepared folder, with ``/``; empty where the step was not asked for.
+
+    Attributes:
+        frame_index: Index among the frames of the source.
+        time_s: Time of the frame; 0 for pictures.
+        face_box: ``xyxy``, the face's tight mesh box in frame pixels.
+        crop_box: ``xyxy``, the part of the frame that was cut out, frame pixels.
+        presence: Confidence that it is a face, [0, 1].
+        frame: The whole frame.
+        crop: The cut face, resized.
+        mask: The forged area, cut with the same box.
+        landmarks: 81 (or 68) points ``(x, y)`` in pixels of the crop.
+        aligned: The crop turned so that the eyes are level.
+        aligned_landmarks: The points in the aligned crop.
+    """
+
+    frame_index: int
+    time_s: float
+    face_box: tuple[float, float, float, float]
+    crop_box: tuple[int, int, int, int]
+    presence: float = 1.0
+    frame: str = ""
+    crop: str = ""
+    mask: str = ""
+    landmarks: Points = ()
+    aligned: str = ""
+    aligned_landmarks: Points = ()
+
+
+@dataclass(frozen=True)
+class PreparedVideo:
+    """One record and what was made of it.
+
+    Attributes:
+        record: The record.
+        frames: Frames with a face, by time.
+        without_face: Indices of sampled frames without a usable face.
+        audio: Sound as wav.
+        clip: Face clip.
+        problem: Why nothing could be made of it; empty when all went well.
+    """
+
+    record: Record
+    frames: tuple[PreparedFrame, ...] = ()
+    without_face: tuple[int, ...] = ()
+    audio: str = ""
+    clip: str = ""
+    problem: str = ""
+
+    def to_json(self) -> str:
+        """One line of the index."""
+        values = {**asdict(self), "record": self.record.to_dict()}
+        return json.dumps(values, allow_nan=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> PreparedVideo:
+        """A video from `to_json`.
+
+        Raises:
+            ConfigError: If the line does not hold one.
+        """
+        try:
+            values: dict[str, Any] = json.loads(line)
+            frames = [_tuples(frame) for frame in values.pop("frames")]
+            record = Record.from_dict(values.pop("record"))
+            without = tuple(values.pop("without_face"))
+            return cls(record, tuple(PreparedFrame(**frame) for frame in frames), without, **values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            msg = f"a line of {INDEX_FILE} is damaged: {error}; run the preparation again, it repairs what is missing"
+            raise ConfigError(msg) from error
+
+
+def _tuples(frame: Mapping[str, Any]) -> dict[str, Any]:
+    plain = dict(frame)
+    for name in ("face_box", "crop_box"):
+        plain[name] = tuple(plain[name])
+    for name in ("landmarks", "aligned_landmarks"):
+        plain[name] = tuple((float(x), float(y)) for x, y in plain[name])
+    return plain
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """An opened folder.
+
+    Attributes:
+        folder: Where it lies.
+        dataset: The set's title.
+        settings: How it was prepared: steps, frames, margin, size, detector, versions.
+        fingerprint: `fingerprint_of` the settings.
+        videos: In the order of the index.
+    """
+
+    folder: Path
+    dataset: str
+    settings: Mapping[str, Any]
+    fingerprint: str
+    videos: tuple[PreparedVideo, ...] = field(default=())
+
+
+def fingerprint_of(settings: Mapping[str, Any]) -> str:
+    """Hash of everything that decides how prepared data come out; 16 hex digits.
+
+    Example:
+        >>> fingerprint_of({"frames": 32}) == fingerprint_of({"frames": 16})
+        False
+    """
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def open_prepared(folder: Path, *, needs: Sequence[str] = (), fingerprint: str | None = None) -> PreparedSet:
+    """Open prepared data after checking that they are whole and what the caller needs.
+
+    Args:
+        folder: Where ``facewitness prepare`` wrote.
+        needs: Steps that must have run (``crops``, ``landmarks``, ``align``, ``audio`` ...).
+        fingerprint: The fingerprint that the caller was made for, such as that of a training run which goes on.
+
+    Returns:
+        The set.
+
+    Raises:
+        ConfigError: If the folder holds no prepared data, is damaged or unfinished, lacks a step, or has been
+            prepared in another way than ``fingerprint`` says.
+    """
+    path = folder / SETTINGS_FILE
+    try:
+        head = json.loads(path.read_text(encoding="utf-8"))
+        lines = (folder / INDEX_FILE).read_text(encoding="utf-8").splitlines()
+        settings, stored, dataset = head["settings"], head["fingerprint"], head["dataset"]
+        version, steps = head["format"], settings["steps"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{folder} holds no finished prepared data ({error}); run facewitness prepare first"
+        raise ConfigError(msg) from error
+    if version != FORMAT or stored != fingerprint_of(settings):
+        msg = f"{path}: format {version} or fingerprint {stored} does not fit its settings; prepare the data again"
+        raise ConfigError(msg)
+    if fingerprint is not None and stored != fingerprint:
+        msg = f"{folder} was prepared with other settings (fingerprint {stored}) than wanted here ({fingerprint})"
+        raise ConfigError(msg)
+    missing = [step for step in needs if step not in steps]
+    if missing:
+        msg = f"{folder} was prepared without {', '.join(missing)} (steps: {', '.join(steps)}); prepare it again"
+        raise ConfigError(msg)
+    return PreparedSet(folder, dataset, settings, stored, tuple(PreparedVideo.from_json(line) for line in lines))
