@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.errors import UnknownNameError
+from facewitness.h264 import h264_compress
 from facewitness.jpeg import jpeg_again
-from facewitness.pseudofakes.degradations import h264_compress
 
 Coding = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 

@@ -7,6 +7,7 @@
 * `containers`  opening a video or sound file shut off from every other file and from the network
 * `sampling`    which frames to take, as pure functions of their times
 * `video`       frames with index and time
+* `perturbations` harmless and harmful changes of frames, in five levels
 * `audio`       mono sound
 * `info`        the `MediaInfo` record of any path
 """

@@ -7,13 +7,12 @@ fake made from it go through the very same losses and neither can be told by the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness.h264 import h264_compress
 from facewitness.jpeg import jpeg_again
 
 Image = NDArray[np.uint8]
@@ -117,35 +116,3 @@ def _draw_colour_table(rng: np.random.Generator) -> NDArray[np.uint8]:
     gain = rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3)
     y = np.clip((x ** rng.uniform(0.75, 1.33) - 0.5) * gain + 0.5 + rng.uniform(-0.08, 0.08), 0, 1)
     return (y * 255 + 0.5).astype(np.uint8)[None]
-
-
-def h264_compress(image: Image, *, crf: int, inter: bool = False) -> Image:
-    """Encode with x264 and decode again.
-
-    Args:
-        image: ``(H, W, 3)`` uint8 RGB; odd sides are padded by one replicated row or column and cut again.
-        crf: Constant rate factor, 0 to 51.
-        inter: Code a slightly shifted copy first and return the predicted frame that follows it.
-
-    Returns:
-        A new picture of the same size.
-    """
-    height, width = image.shape[:2]
-    padded = np.ascontiguousarray(np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge"))
-    pictures = [np.ascontiguousarray(np.roll(padded, (1, 1), (0, 1))), padded] if inter else [padded]
-    encoder = av.VideoCodecContext.create("libx264", "w")
-    encoder.width, encoder.height = padded.shape[1], padded.shape[0]
-    encoder.pix_fmt = "yuv420p"
-    encoder.time_base = Fraction(1, 25)
-    encoder.thread_count = 1
-    encoder.options = {"crf": str(crf), "preset": "veryfast", "bf": "0", "tune": "zerolatency"}
-    decoder = av.VideoCodecContext.create("h264", "r")
-    decoder.thread_count = 1
-    packets = []
-    for i, picture in enumerate(pictures):
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts = i
-        packets += encoder.encode(frame)
-    packets += encoder.encode(None)
-    frames = [f for p in packets for f in decoder.decode(p)] + list(decoder.decode(None))
-    return np.ascontiguousarray(frames[-1].to_ndarray(format="rgb24")[:height, :width])

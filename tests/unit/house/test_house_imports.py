@@ -9,7 +9,7 @@ import pytest
 
 from unit.house.house_paths import PACKAGE, modules
 
-ROOT_MODULES = {"errors", "records", "registry", "config", "runtime", "weights", "selftest", "jpeg", "wording"}
+ROOT_MODULES = {"errors", "records", "registry", "config", "runtime", "weights", "selftest", "jpeg", "h264", "wording"}
 ALLOWED: dict[str, set[str]] = {
     "media": set(),
     "faces": {"media"},
@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"media", "faces", "pseudofakes", "networks", "language", "detectors", "datasets", "evaluation"},
     "evaluation": {"media", "faces", "pseudofakes", "networks", "language", "detectors", "datasets", "pipeline"},
     "verdicts": set(),
-    "findings": {"faces", "detectors", "language", "verdicts"},
+    "findings": {"media", "faces", "detectors", "language", "verdicts"},
     "pipeline": {"media", "faces", "detectors", "language", "verdicts", "findings"},
     "reports": set(),
 }

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from facewitness.h264 import h264_compress
 from facewitness.jpeg import jpeg_again
 from facewitness.pseudofakes.degradations import (
     Degradation,
     DegradationConfig,
     draw_degradation,
-    h264_compress,
 )
 
 
