@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
-import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer, seed_everything
@@ -26,15 +21,11 @@ from facewitness.runtime import default_threads
 from facewitness.training.face_cache import build_cache, read_manifest
 from facewitness.training.lite_module import LiteTraining
 from facewitness.training.lite_validation import ValidationSet, build_validation
+from facewitness.training.machine import TrainingMachine, keep_memory, quiet
 from facewitness.training.pair_data import FaceStore, PairBatches
 from facewitness.training.resynthesis import build_decoded
 
 _LOG = logging.getLogger(__name__)
-
-TrainingPrecision = Literal["auto", "f32", "bf16"]
-
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-"""Options of glibc's ``mallopt``."""
 
 _DECODED_FROM_FACES = 500
 """Caches with fewer faces are too small to train a decoder on."""
@@ -102,25 +93,6 @@ def prepare_faces(root: Path, folder: Path, recipe: LiteRecipe) -> list[Path]:
     return found
 
 
-@dataclass(frozen=True)
-class TrainingMachine:
-    """Where and how a run computes; none of it changes what is learnt, beyond rounding.
-
-    Attributes:
-        device: ``auto`` or an accelerator of Lightning (``cpu``, ``gpu``, ``mps``).
-        precision: ``auto`` is f32 on a CPU, where bf16 slows depthwise convolutions down, and bf16 elsewhere.
-        threads: Threads of torch; 0 takes every processor.
-        workers: Processes that make batches; 0 makes them in this one.
-        progress: Whether to show a progress bar.
-    """
-
-    device: str = "auto"
-    precision: TrainingPrecision = "auto"
-    threads: int = 0
-    workers: int = 1
-    progress: bool = True
-
-
 def train_lite(
     root: Path,
     run: Path,
@@ -150,7 +122,7 @@ def train_lite(
     machine = machine or TrainingMachine()
     run.mkdir(parents=True, exist_ok=True)
     _keep_recipe(run, recipe)
-    _keep_memory()
+    keep_memory()
     torch.set_num_threads(machine.threads or default_threads())
     folders = prepare_faces(root, cache or run / "cache", recipe)
     seed_everything(recipe.seed, verbose=False)
@@ -161,7 +133,7 @@ def train_lite(
         batches, batch_size=None, num_workers=machine.workers, prefetch_factor=3 if machine.workers else None
     )
     keeper = _KeepBest(run)
-    with _quiet():
+    with quiet():
         trainer = _trainer(run, recipe, machine, keeper)
         trainer.fit(module, loader, ckpt_path=str(resume) if resume.is_file() else None, weights_only=True)
         if recipe.steps not in keeper.steps:
@@ -182,7 +154,7 @@ def _trainer(run: Path, recipe: LiteRecipe, machine: TrainingMachine, keeper: _K
     return Trainer(
         accelerator=machine.device,
         devices=1,
-        precision="bf16-mixed" if _wants_bf16(machine) else "32-true",
+        precision=machine.lightning_precision,
         max_steps=recipe.steps,
         val_check_interval=min(recipe.validate_every, recipe.steps),
         check_val_every_n_epoch=None,
@@ -217,30 +189,3 @@ def _step_of(checkpoint: Path) -> int:
     if not checkpoint.is_file():
         return 0
     return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
-
-
-def _wants_bf16(machine: TrainingMachine) -> bool:
-    if machine.precision == "auto":
-        return machine.device != "cpu" and torch.cuda.is_available()
-    return machine.precision == "bf16"
-
-
-def _keep_memory() -> None:
-    """Let the C library keep freed blocks: giving them back to the system each step costs a quarter of the time."""
-    if sys.platform != "linux":
-        return
-    with suppress(OSError, AttributeError):
-        library = ctypes.CDLL("libc.so.6")
-        for option, size in ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, (1 << 31) - 1), (_M_TOP_PAD, 1 << 28)):
-            library.mallopt(option, size)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning's advice on workers and loggers is of no use to a user of one verb."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning.*")
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*IterableDataset.*")
-        yield

@@ -58,8 +58,8 @@ class LaaNetConfig:
         width: Width coefficient of EfficientNet (B4: 1.4).
         depth: Depth coefficient of EfficientNet (B4: 1.8).
         nominal_size: Image side that EfficientNet's paddings are computed for. The authors' network is frozen at
-            380 although it is fed 384 px, which changes one layer; released weights need that. None pads for the
-            image that comes (corrected).
+            380 although it is fed 384 px, which changes one layer; released weights need that. None, in files 0,
+            pads for the image that comes (corrected).
         drop_connect: Stochastic depth rate of EfficientNet's last block.
         dropout: Dropout on each feature before the decoder (EfficientNet 0.4, the others 0.5).
         decoder: ``e_fpn``, ``tfpn`` (plain concatenation) or ``plain`` (no lateral connections).
@@ -110,6 +110,8 @@ class LaaNetConfig:
 
     def __post_init__(self) -> None:
         """Check the values."""
+        if self.nominal_size == 0:
+            object.__setattr__(self, "nominal_size", None)  # TOML has no word for None
         _check_choice("backbone", self.backbone, ("efficientnet", "resnet", "hrnet", "xception"))
         _check_choice("decoder", self.decoder, ("e_fpn", "tfpn", "plain"))
         _check_choice("mode", self.mode, ("official", "corrected"))

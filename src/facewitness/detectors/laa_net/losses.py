@@ -37,6 +37,36 @@ class LossTargets:
 
 
 @dataclass(frozen=True)
+class StepCounts:
+    """What a step's sums are divided by.
+
+    Losses are means over images, vulnerable points and fakes of a whole step. Where a step is made of several batches
+    (accumulation, processes), each batch divides by these counts of the step, and its losses add up to those of one
+    large batch.
+
+    Attributes:
+        images: Images.
+        points: Cells whose heatmap target is 1.
+        fakes: Images with label 1.
+    """
+
+    images: Tensor
+    points: Tensor
+    fakes: Tensor
+
+    @classmethod
+    def of(cls, targets: LossTargets) -> StepCounts:
+        """The counts of one batch; scalars."""
+        label = targets.label
+        images = label.new_tensor(float(len(label)))
+        return cls(images, targets.heatmap.eq(1).sum().to(label.dtype), label.sum())
+
+    def __add__(self, other: StepCounts) -> StepCounts:
+        """The counts of both."""
+        return StepCounts(self.images + other.images, self.points + other.points, self.fakes + other.fakes)
+
+
+@dataclass(frozen=True)
 class LossParts:
     """Weighted losses; scalars.
 
@@ -55,7 +85,9 @@ class LossParts:
     other: Tensor
 
 
-def heatmap_loss(logit: Tensor, target: Tensor, config: LossConfig | None = None) -> Tensor:
+def heatmap_loss(
+    logit: Tensor, target: Tensor, config: LossConfig | None = None, counts: StepCounts | None = None
+) -> Tensor:
     """Focal loss of the heatmap, unweighted.
 
     With ``s = sigmoid(logit)``, P the cells where the target is 1 and N the rest:
@@ -65,9 +97,10 @@ def heatmap_loss(logit: Tensor, target: Tensor, config: LossConfig | None = None
         logit: ``(B, 1, h, w)``.
         target: ``(B, 1, h, w)`` in [0, 1].
         config: Constants and mode.
+        counts: Of the step that the batch is a part of; None when it is the whole step.
 
     Returns:
-        A scalar; |P| counts the whole batch.
+        A scalar; |P| counts the whole step.
 
     Reference: LAA-Net, equation 3, with the smoothing of the authors' code.
     """
@@ -77,9 +110,10 @@ def heatmap_loss(logit: Tensor, target: Tensor, config: LossConfig | None = None
     factor = (1 - config.smoothing) + config.smoothing * config.point_factor
     points = factor * torch.log(s) * (1 - s) ** 2 * at_point
     rest = torch.log1p(-s) * s**2 * (1 - target) ** 4 * (1 - at_point)
-    count = at_point.sum()
+    count = at_point.sum() if counts is None else counts.points.to(logit)
+    images = len(logit) if counts is None else float(counts.images)
     # Without points the official loss is a raw sum, which is what dividing by one gives for a single image only.
-    divisor = count.clamp(min=1) if config.mode == "official" else count.clamp(min=len(logit))
+    divisor = count.clamp(min=1) if config.mode == "official" else count.clamp(min=images)
     return -(points.sum() + rest.sum()) / divisor
 
 
@@ -106,7 +140,13 @@ def _consistency_logit(embedding: Tensor, anchor: Tensor) -> Tensor:
     return product.view(batch, 1, height, width)
 
 
-def consistency_loss(embedding: Tensor, target: Tensor, label: Tensor, config: LossConfig | None = None) -> Tensor:
+def consistency_loss(
+    embedding: Tensor,
+    target: Tensor,
+    label: Tensor,
+    config: LossConfig | None = None,
+    counts: StepCounts | None = None,
+) -> Tensor:
     """Cross entropy between `self_consistency` and its target, mean over cells, unweighted.
 
     Args:
@@ -114,6 +154,7 @@ def consistency_loss(embedding: Tensor, target: Tensor, label: Tensor, config: L
         target: ``(B, 1, h, w)`` in [0, 1].
         label: ``(B, 1)``; used unless ``consistency_of_reals`` is ``zeros``.
         config: What is asked of real faces.
+        counts: As `heatmap_loss`.
 
     Returns:
         A scalar; 0 when reals are skipped and there are only reals.
@@ -129,9 +170,10 @@ def consistency_loss(embedding: Tensor, target: Tensor, label: Tensor, config: L
     logit = _consistency_logit(embedding, anchor)
     per_cell = functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
     if config.consistency_of_reals != "skip":
-        return per_cell.mean()
+        return per_cell.mean() if counts is None else per_cell.sum() / (counts.images * per_cell[0].numel())
     kept = (~real).to(per_cell).expand_as(per_cell)
-    return (per_cell * kept).sum() / kept.sum().clamp(min=1)
+    count = kept.sum() if counts is None else counts.fakes * per_cell[0].numel()
+    return (per_cell * kept).sum() / count.clamp(min=1)
 
 
 def heatmap_agreement_loss(logit: Tensor, label: Tensor) -> Tensor:
@@ -160,6 +202,7 @@ def laa_net_loss(
     config: LossConfig | None = None,
     *,
     with_double_sigmoid: bool = False,
+    counts: StepCounts | None = None,
 ) -> LossParts:
     """All losses, weighted, and their sum.
 
@@ -169,6 +212,8 @@ def laa_net_loss(
         config: Weights, constants and mode.
         with_double_sigmoid: Apply a sigmoid to the probability again, as the authors train HRNet and Xception
             (`LaaNetConfig.scores_twice_through_sigmoid`); official mode only.
+        counts: As `heatmap_loss`: the parts are then this batch's share of the step's losses. The agreement loss
+            compares the images of one batch only.
 
     Returns:
         The parts.
@@ -178,19 +223,22 @@ def laa_net_loss(
     """
     config = config or LossConfig()
     zero = output.heatmap_logit.new_zeros(())
-    heatmap = config.heatmap_weight * heatmap_loss(output.heatmap_logit, targets.heatmap, config)
+    share = 1.0 if counts is None else len(targets.label) / counts.images
+    heatmap = config.heatmap_weight * heatmap_loss(output.heatmap_logit, targets.heatmap, config, counts)
     score = consistency = other = zero
     if output.logit is not None:
         logit = torch.sigmoid(output.logit) if with_double_sigmoid and config.mode == "official" else output.logit
-        score = config.score_weight * functional.binary_cross_entropy_with_logits(logit, targets.label.to(logit))
+        entropy = functional.binary_cross_entropy_with_logits(logit, targets.label.to(logit))
+        score = config.score_weight * share * entropy
     if output.consistency is not None and config.consistency_weight > 0:
         wanted = _given(targets.consistency, "consistency")
-        consistency = config.consistency_weight * consistency_loss(output.consistency, wanted, targets.label, config)
+        asked = consistency_loss(output.consistency, wanted, targets.label, config, counts)
+        consistency = config.consistency_weight * asked
     if output.offset is not None and config.offset_weight > 0:
         wanted = _given(targets.offset, "offset")
-        other = other + config.offset_weight * functional.l1_loss(output.offset, wanted)
+        other = other + config.offset_weight * share * functional.l1_loss(output.offset, wanted)
     if config.agreement_weight > 0:
-        other = other + config.agreement_weight * heatmap_agreement_loss(output.heatmap_logit, targets.label)
+        other = other + config.agreement_weight * share * heatmap_agreement_loss(output.heatmap_logit, targets.label)
     return LossParts(heatmap + score + consistency + other, heatmap, score, consistency, other)
 
 

@@ -1,35 +1,59 @@
-"""How the authors train, as values; no torch here.
+"""How LAA-Net is trained, as values; no torch here.
 
-The training room builds optimiser, schedule and data from these.
+The recipes are TOML files in ``recipes/``; the training room builds optimiser, schedule and data from them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal
 
-from facewitness.detectors.laa_net.config import CORRECTED_LOSSES, LaaNetConfig, LossConfig
+from facewitness.config import from_mapping
+from facewitness.detectors.laa_net.config import LaaNetConfig, LossConfig, Mode
+from facewitness.detectors.laa_net.processor import LaaNetProcessor
 from facewitness.errors import ConfigError
+from facewitness.pseudofakes.items import ItemConfig
+from facewitness.pseudofakes.self_blended import SelfBlendConfig
+from facewitness.pseudofakes.targets import TargetConfig
+
+_FOLDER: Final = Path(__file__).parent / "recipes"
+_MAP_STRIDE: Final = 4
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """One way to train.
+    """One way to train; the defaults are the authors' ``efn4_fpn_sbi_adv`` as their code runs it.
 
     Attributes:
         network: The network.
         losses: Weights and constants.
         pseudo_fakes: ``sbi`` (self-blended, pairs) or ``bi`` (blended with another face).
-        optimizer: ``sam`` (around Adam), ``adam`` or ``sgd``.
+        data_mode: Which arithmetic of blends and targets; it overrides the ``mode`` of ``blend`` and ``target``.
+        blend: Settings of the self-blend.
+        target: Settings of heatmap and consistency targets.
+        mean: Subtracted from pixels in [0, 1].
+        std: Divided by.
+        optimizer: ``sam`` (around Adam), ``adam`` or ``sgd`` (momentum 0.9).
         learning_rate: Base rate; the schedule multiplies it by up to ``booster``.
         weight_decay: L2 penalty.
         rho: Radius of SAM.
         booster: Highest factor of the schedule, at a quarter of the epochs.
         epochs: Epochs in all.
-        frozen_epochs: First epochs in which the backbone's parameters do not move.
-        batch_items: Items per step; an SBI item is a pair of images.
+        frozen_epochs: First epochs in which the backbone's parameters do not move (its statistics do).
+        batch_norm: When running statistics move: ``both`` passes of SAM (the authors' code: the second pass sees the
+            weights at the worst nearby point, which nobody evaluates), ``first`` pass only, or ``frozen``.
+        batch_items: Items per device and step; an SBI item is a pair of images.
         frames_per_video: Frames drawn per video and epoch.
-        double_precision: Whether the authors ran it in float64; never needed here.
+        with_replacement: Whether one frame can be drawn twice (the authors' code); else as many as there are.
+        validation_frames: Frames per video of the validation, the same in every epoch.
+        validation_share: Part of the sources that is held out when the data have no split.
+        keep_best: ``auc`` on the pseudo-fakes of the validation, ``auc_fakes`` on its real fakes, or ``official``:
+            only when accuracy rises and loss falls at once, as the authors keep their only checkpoint.
+        double_precision: Whether it runs in float64, as the authors' code does; never needed here.
+        seed: Of weights, draws and dropout.
 
     Raises:
         ConfigError: On a value out of range.
@@ -38,6 +62,11 @@ class TrainingRecipe:
     network: LaaNetConfig = field(default_factory=LaaNetConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     pseudo_fakes: Literal["sbi", "bi"] = "sbi"
+    data_mode: Mode = "official"
+    blend: SelfBlendConfig = field(default_factory=SelfBlendConfig)
+    target: TargetConfig = field(default_factory=TargetConfig)
+    mean: float = 0.5
+    std: float = 0.5
     optimizer: Literal["sam", "adam", "sgd"] = "sam"
     learning_rate: float = 5e-5
     weight_decay: float = 1e-4
@@ -45,30 +74,122 @@ class TrainingRecipe:
     booster: float = 4.0
     epochs: int = 100
     frozen_epochs: int = 6
+    batch_norm: Literal["both", "first", "frozen"] = "both"
     batch_items: int = 8
     frames_per_video: int = 8
+    with_replacement: bool = True
+    validation_frames: int = 8
+    validation_share: float = 0.1
+    keep_best: Literal["auc", "auc_fakes", "official"] = "auc"
     double_precision: bool = False
+    seed: int = 0
 
     def __post_init__(self) -> None:
         """Check the values."""
-        for name in ("learning_rate", "booster", "epochs", "batch_items", "frames_per_video"):
+        above_zero = ("learning_rate", "booster", "std", "epochs", "batch_items")
+        for name in (*above_zero, "frames_per_video", "validation_frames"):
             if getattr(self, name) <= 0:
                 msg = f"{name} must be above 0, got {getattr(self, name)}"
+                raise ConfigError(msg)
+        choices = {
+            "pseudo_fakes": ("sbi", "bi"),
+            "data_mode": ("official", "corrected"),
+            "optimizer": ("sam", "adam", "sgd"),
+            "batch_norm": ("both", "first", "frozen"),
+            "keep_best": ("auc", "auc_fakes", "official"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                msg = f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
                 raise ConfigError(msg)
         if not 0 <= self.frozen_epochs <= self.epochs:
             msg = f"frozen_epochs must be between 0 and epochs ({self.epochs}), got {self.frozen_epochs}"
             raise ConfigError(msg)
+        if not 0 < self.validation_share < 1 or min(self.weight_decay, self.rho, self.seed) < 0:
+            msg = "need validation_share in (0, 1) and weight_decay, rho, seed of at least 0"
+            raise ConfigError(msg)
+
+    @property
+    def images_per_item(self) -> int:
+        """2 for a self-blended pair, 1 for a face that is either blended or not."""
+        return 2 if self.pseudo_fakes == "sbi" else 1
+
+    def item_config(self, *, augment: bool) -> ItemConfig:
+        """Settings of `training_item` for this recipe."""
+        return ItemConfig(
+            size=self.network.image_size,
+            heatmap_size=self.network.image_size // _MAP_STRIDE,
+            mean=self.mean,
+            std=self.std,
+            augment=augment,
+            blend=replace(self.blend, mode=self.data_mode),
+            target=replace(self.target, mode=self.data_mode),
+        )
+
+    def processor(self) -> LaaNetProcessor:
+        """How crops are brought to a network that was trained like this."""
+        return LaaNetProcessor(
+            protocol=self.pseudo_fakes, image_size=self.network.image_size, mean=self.mean, std=self.std
+        )
 
 
-OFFICIAL_SBI = TrainingRecipe()
-"""The authors' ``efn4_fpn_sbi_adv``."""
+def recipe_names() -> tuple[str, ...]:
+    """Names of the recipes in the package."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
-OFFICIAL_BI = TrainingRecipe(
-    losses=LossConfig(heatmap_weight=10.0), pseudo_fakes="bi", batch_items=16, frames_per_video=32
-)
-"""The authors' ``efn4_fpn_hm_adv``."""
 
-CORRECTED_SBI = TrainingRecipe(network=LaaNetConfig().corrected(), losses=CORRECTED_LOSSES)
-"""The SBI recipe with the repairs of the model card."""
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> TrainingRecipe:
+    """A recipe of the package or of a file, with single values changed.
 
-RECIPES = {"official_sbi": OFFICIAL_SBI, "official_bi": OFFICIAL_BI, "corrected_sbi": CORRECTED_SBI}
+    Args:
+        name: One of `recipe_names`, or a path that ends in ``.toml``; the file names what differs from the defaults.
+        overrides: ``key=value`` each, nested keys with dots (``losses.heatmap_weight=10``), values as in TOML; what
+            is not TOML is a text.
+
+    Raises:
+        ConfigError: If there is no such recipe, or a key or a value does not fit.
+
+    Example:
+        >>> load_recipe("bi", ["epochs=3", "frozen_epochs=0"]).epochs
+        3
+    """
+    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
+    if not name.endswith(".toml") and name not in recipe_names():
+        msg = f"the recipe must be one of {', '.join(recipe_names())} or a .toml file, got {name!r}"
+        raise ConfigError(msg)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"cannot read recipe {path}: {error}"
+        raise ConfigError(msg) from error
+    return recipe_with(values, overrides, where=path.name)
+
+
+def recipe_with(values: Mapping[str, Any], overrides: Sequence[str], *, where: str) -> TrainingRecipe:
+    """A recipe from nested values, some of them overridden; see `load_recipe`."""
+    merged = _copy(values)
+    for text in overrides:
+        key, mark, value = text.partition("=")
+        if not mark or not key.strip():
+            msg = f"an override must be key=value, such as losses.heatmap_weight=10, got {text!r}"
+            raise ConfigError(msg)
+        *tables, last = key.strip().split(".")
+        place = merged
+        for table in tables:
+            place = place.setdefault(table, {})
+            if not isinstance(place, dict):
+                msg = f"{key}: {table} is a value, not a table"
+                raise ConfigError(msg)
+        place[last] = _toml_value(value.strip())
+    return from_mapping(TrainingRecipe, merged, where=where)
+
+
+def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
