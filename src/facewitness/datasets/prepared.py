@@ -2,6 +2,7 @@
 
 A folder with ``prepared.json`` (settings and their fingerprint), ``index.jsonl`` (one `PreparedVideo` per line) and the
 pictures, sounds and clips that the index names. Training and evaluation read it through `open_prepared` alone.
+``neighbours.npy``, where that step ran, holds for each frame the frames of other videos with the nearest landmarks.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facewitness.datasets.records import Record
 from facewitness.errors import ConfigError
 
 SETTINGS_FILE: Final = "prepared.json"
 INDEX_FILE: Final = "index.jsonl"
+NEIGHBOURS_FILE: Final = "neighbours.npy"
 FORMAT: Final = 1
 """Rises when older folders can no longer be read."""
 
@@ -33,9 +38,9 @@ class PreparedFrame:
     Attributes:
         frame_index: Index among the frames of the source.
         time_s: Time of the frame; 0 for pictures.
-        face_box: ``xyxy``, the face's tight mesh box in frame pixels.
-        crop_box: ``xyxy``, the part of the frame that was cut out, frame pixels.
-        presence: Confidence that it is a face, [0, 1].
+        face_box: ``xyxy``, the face's tight mesh box in frame pixels; the whole frame where no face was looked for.
+        crop_box: ``xyxy``, the part of the frame that was cut out, frame pixels; four zeros where that is not known.
+        presence: Confidence that it is a face, [0, 1]; 0 where none was looked for.
         frame: The whole frame.
         crop: The cut face, resized.
         mask: The forged area, cut with the same box.
@@ -68,6 +73,7 @@ class PreparedVideo:
         audio: Sound as wav.
         clip: Face clip.
         problem: Why nothing could be made of it; empty when all went well.
+        notes: What is odd although something could be made of it: damaged frames, silence, a missing mask.
     """
 
     record: Record
@@ -76,6 +82,7 @@ class PreparedVideo:
     audio: str = ""
     clip: str = ""
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One line of the index."""
@@ -93,8 +100,9 @@ class PreparedVideo:
             values: dict[str, Any] = json.loads(line)
             frames = [_tuples(frame) for frame in values.pop("frames")]
             record = Record.from_dict(values.pop("record"))
-            without = tuple(values.pop("without_face"))
-            return cls(record, tuple(PreparedFrame(**frame) for frame in frames), without, **values)
+            for name in ("without_face", "notes"):
+                values[name] = tuple(values.get(name, ()))
+            return cls(record, tuple(PreparedFrame(**frame) for frame in frames), **values)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             msg = f"a line of {INDEX_FILE} is damaged: {error}; run the preparation again, it repairs what is missing"
             raise ConfigError(msg) from error
@@ -127,15 +135,71 @@ class PreparedSet:
     fingerprint: str
     videos: tuple[PreparedVideo, ...] = field(default=())
 
+    def frames(self) -> list[tuple[PreparedVideo, PreparedFrame]]:
+        """Every frame with its video, in the order of the index, which is also that of `neighbours`."""
+        return [(video, frame) for video in self.videos for frame in video.frames]
+
+    def neighbours(self) -> NDArray[np.int32]:
+        """``(n, k)`` int32: for each of `frames` the positions of its neighbours, nearest first; -1 where none is.
+
+        Raises:
+            ConfigError: If the step was not run, or does not fit the index.
+        """
+        path = self.folder / NEIGHBOURS_FILE
+        count = sum(len(video.frames) for video in self.videos)
+        try:
+            table = np.load(path)
+        except (OSError, ValueError) as error:
+            msg = f"{self.folder} holds no neighbours ({error}); prepare it with --steps landmarks,neighbours"
+            raise ConfigError(msg) from error
+        if table.dtype != np.int32 or table.ndim != 2 or len(table) != count:
+            msg = f"{path}: expected ({count}, k) int32, got {table.shape} {table.dtype}; prepare the data again"
+            raise ConfigError(msg)
+        return np.asarray(table)
+
 
 def fingerprint_of(settings: Mapping[str, Any]) -> str:
     """Hash of everything that decides how prepared data come out; 16 hex digits.
 
+    ``steps`` does not count: it says what was made, not how, so that more can be made later.
+
     Example:
         >>> fingerprint_of({"frames": 32}) == fingerprint_of({"frames": 16})
         False
+        >>> fingerprint_of({"frames": 32, "steps": ["crops"]}) == fingerprint_of({"frames": 32})
+        True
     """
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    counted = {name: value for name, value in settings.items() if name != "steps"}
+    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_file(path: Path, data: bytes) -> int:
+    """Write a file so that a reader sees all of it or nothing; folders are made.
+
+    A run that is killed leaves ``.NAME.part`` at most, which the next one writes over: one process writes a file.
+
+    Returns:
+        How many bytes were written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary.write_bytes(data)
+    temporary.replace(path)
+    return len(data)
+
+
+def write_head(folder: Path, dataset: str, settings: Mapping[str, Any]) -> None:
+    """Write ``prepared.json``; without an index the folder does not count as finished."""
+    head = {"format": FORMAT, "dataset": dataset, "settings": dict(settings), "fingerprint": fingerprint_of(settings)}
+    write_file(folder / SETTINGS_FILE, json.dumps(head, indent=1).encode())
+
+
+def save_prepared(prepared: PreparedSet) -> None:
+    """Write a set's settings and its index into its folder, the index last."""
+    (prepared.folder / INDEX_FILE).unlink(missing_ok=True)
+    write_head(prepared.folder, prepared.dataset, prepared.settings)
+    lines = "".join(video.to_json() + "\n" for video in prepared.videos)
+    write_file(prepared.folder / INDEX_FILE, lines.encode())
 
 
 def open_prepared(folder: Path, *, needs: Sequence[str] = (), fingerprint: str | None = None) -> PreparedSet:

@@ -67,6 +67,15 @@ class FaceCrop:
     frame_to_crop: NDArray[np.float32]
     crop_to_frame: NDArray[np.float32]
 
+    @property
+    def square(self) -> tuple[int, int, int, int]:
+        """``xyxy`` in whole frame pixels: what `crop_face` cut out."""
+        scale = float(self.frame_to_crop[0, 0])
+        half = 0.5 * scale - 0.5
+        x0, y0 = (round((half - float(v)) / scale) for v in self.frame_to_crop[:, 2])
+        side = round(self.image.shape[0] / scale)
+        return x0, y0, x0 + side, y0 + side
+
 
 def check_image(image: NDArray[np.uint8]) -> None:
     """Refuse anything but a picture of the form that the whole package uses.

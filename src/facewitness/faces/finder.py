@@ -148,6 +148,18 @@ class FaceFinder:
         largest_first = sorted(faces, key=lambda f: -f.size_px)[: self.max_faces]
         return [replace(face, look=face_look(image, face.landmarks5)) for face in largest_first]
 
+    def follow(self, image: NDArray[np.uint8], face: Face) -> Face | None:
+        """Find a face again in the next frame by its mesh alone, several times faster than `find`.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB, a few hundredths of a second after the frame of ``face``.
+            face: The face as it was.
+
+        Returns:
+            The face, without a look; None where it is no longer surely there.
+        """
+        return self._fit(image, roi_of_mesh(face.mesh), 0.0, is_known=True)
+
     def _look_closer(self, image: NDArray[np.uint8], views: Sequence[View], faces: Sequence[Face]) -> list[Face]:
         """The known faces and those that show in parts of the frame."""
         found = [detection for view in views for detection in self._detector.look(image, view, self.min_detection)]
@@ -175,12 +187,13 @@ class FaceFinder:
         face = self._fit(image, Roi(width / 2, height / 2, 1.3 * max(width, height), 0.0), 0.0)
         return [] if face is None else [face]
 
-    def _fit(self, image: NDArray[np.uint8], roi: Roi, score: float) -> Face | None:
+    def _fit(self, image: NDArray[np.uint8], roi: Roi, score: float, *, is_known: bool = False) -> Face | None:
         """Fit the mesh again and again around the last answer until it stays; None where there is no face.
 
-        Each fit leaves about half of the error of its region, so that a poor box costs a few more.
+        Each fit leaves about half of the error of its region, so that a poor box costs a few more; a region that is
+        known from a mesh needs one.
         """
-        for turn in range(_MOST_FITS):
+        for turn in range(int(is_known), _MOST_FITS):
             mesh, presence = self._mesh.fit(image, roi)
             if not _sane(mesh, roi) or (turn > 0 and presence < self.min_presence):
                 return None

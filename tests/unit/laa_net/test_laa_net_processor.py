@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 
-from facewitness.detectors.laa_net.processor import (
-    LaaNetProcessor,
-    align_eyes,
-    warp_whole_image,
-)
+from facewitness.detectors.laa_net.processor import LaaNetProcessor, warp_whole_image
 from facewitness.errors import ConfigError, FaceError
+from facewitness.faces.levelling import align_eyes
 from facewitness.pseudofakes.geometry import whole_image_map
 
 

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import atan, degrees
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.errors import ConfigError, FaceError
+from facewitness.errors import ConfigError
 from facewitness.pseudofakes.geometry import whole_image_map
 
 Protocol = Literal["sbi", "bi", "single_image"]
 
 _CROP_SIDE = 317
 """Side of the face crops that the authors' training code assumes."""
-_LEFT_INNER_EYE, _RIGHT_INNER_EYE = 39, 42
 
 
 def warp_whole_image(image: NDArray[np.uint8], out: int) -> NDArray[np.uint8]:
@@ -158,33 +156,3 @@ class LaaNetProcessor:
             [[scale_x, 0, shift_x + (scale_x - 1) / 2], [0, scale_y, shift_y + (scale_y - 1) / 2]], dtype=np.float64
         )
         return np.asarray(cv2.warpAffine(heatmap, matrix, (side, side), flags=cv2.INTER_LINEAR), dtype=np.float32)
-
-
-def align_eyes(
-    image: NDArray[np.uint8], landmarks: NDArray[np.integer[Any]]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Turn a face so that its inner eye corners are level, as the authors prepare their frames.
-
-    Args:
-        image: ``(H, W, 3)`` uint8.
-        landmarks: ``(n, 2)`` integer x, y with n >= 68, iBUG order.
-
-    Returns:
-        The image turned about its centre on the same canvas (black outside), and the landmarks turned with it and
-        truncated to int64.
-
-    Raises:
-        FaceError: If there are fewer than 68 landmarks, or both eye corners are one above the other.
-    """
-    if landmarks.ndim != 2 or landmarks.shape[0] < 68 or landmarks.shape[1] != 2:
-        msg = f"landmarks must be (n, 2) with n >= 68, got {landmarks.shape}"
-        raise FaceError(msg)
-    dx, dy = (landmarks[_RIGHT_INNER_EYE] - landmarks[_LEFT_INNER_EYE]).astype(np.float64)
-    if dx == 0:
-        msg = "the inner eye corners are one above the other; the face cannot be levelled"
-        raise FaceError(msg)
-    height, width = image.shape[:2]
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees(atan(dy / dx)), 1.0)
-    turned = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    points = landmarks.astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]
-    return np.asarray(turned, dtype=np.uint8), points.astype(np.int64)
