@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +16,9 @@ from facewitness.detectors import CropDetector, CropScore
 from facewitness.faces.crops import FaceCrop, apply_affine
 from facewitness.faces.finder import Face
 from facewitness.faces.regions import region_polygons, region_strengths
-from facewitness.jpeg import jpeg_again
+from facewitness.jpeg import decode_jpeg, jpeg_again
 from facewitness.language.templates import Evidence, explain_finding
+from facewitness.media.perturbations import contrast, gaussian_blur, gaussian_noise, resize_again
 from facewitness.records import (
     FaceObservation,
     FaceTrack,
@@ -30,7 +30,7 @@ from facewitness.records import (
     Verdict,
     VerdictLabel,
 )
-from facewitness.verdicts import judge, pool_scores, shift_score
+from facewitness.verdicts import judge, pool_scores, shift_score, unless_it_flips
 
 Image = NDArray[np.uint8]
 
@@ -102,7 +102,8 @@ class TrackJudge:
         is_video: Whether there is a timeline.
         frames: Every frame that was looked at, in order.
         min_face_px: Faces whose longer side is below it were not scored.
-        explain: Whether to add the stability check and the explanation.
+        explain: Whether to add the explanation.
+        stability: Whether to score again after `HARMLESS_CHANGES`; a verdict that flips becomes UNCERTAIN.
     """
 
     detector: CropDetector
@@ -111,6 +112,7 @@ class TrackJudge:
     frames: Sequence[SeenFrame]
     min_face_px: float
     explain: bool
+    stability: bool
 
     def track(self, track_id: int, sightings: Sequence[Sighting]) -> FaceTrack:
         """Pool, judge and explain one person."""
@@ -121,7 +123,7 @@ class TrackJudge:
             reason = f"the face is {largest:.0f} pixels across, at least {self.min_face_px:.0f} are needed"
             return FaceTrack(track_id, observations, (), Verdict(VerdictLabel.NOT_SCORED, None, reason))
         finding = self._finding(scored)
-        verdict = judge(finding.score, self.point)
+        verdict = unless_it_flips(judge(finding.score, self.point), finding.stability)
         if self.explain:
             words = explain_finding(
                 finding,
@@ -146,7 +148,7 @@ class TrackJudge:
             heatmap=_heatmap(frame, seen),
             regions=_regions(seen),
             timeline=self._timeline(scored) if self.is_video else None,
-            stability=self._stability(scored, pooled) if self.explain else {},
+            stability=self._stability(scored, pooled) if self.stability else {},
         )
 
     def _timeline(self, scored: Sequence[Sighting]) -> Timeline:
@@ -180,18 +182,38 @@ class TrackJudge:
         )
 
 
-def halve_again(image: Image) -> Image:
-    """Shrink to half the size by area averaging and enlarge again; ``(H, W, 3)`` uint8 RGB."""
-    height, width = image.shape[:2]
-    small = cv2.resize(image, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
-
-
 HARMLESS_CHANGES: dict[str, Callable[[Image], Image]] = {
     "jpeg_q75": partial(jpeg_again, quality=75),
-    "scale_0.5": halve_again,
+    "scale_0.5": partial(resize_again, factor=0.5),
+    "blur_0.8": partial(gaussian_blur, sigma_px=0.8),
+    "noise_2": lambda crop: gaussian_noise(crop, 2.0, np.random.default_rng(0)),
+    "contrast_0.85": partial(contrast, factor=0.85),
 }
-"""What the stability check does to crops, by the name that `Finding.stability` uses."""
+"""What the stability check does to crops, by the name that `Finding.stability` uses.
+
+The changes are those of `facewitness robustness`, as mild as what happens to any picture that is passed on, and on the
+detector's crops instead of whole frames: a few crops cost a tenth of finding the faces anew.
+"""
+
+
+STABILITY_RULE = (
+    f"faces are scored again with their crops changed ({', '.join(HARMLESS_CHANGES)}); "
+    "REAL or FAKE becomes UNCERTAIN where a change gives the opposite"
+)
+"""What the stability check does, as reports state it."""
+
+
+def kept_pictures(frames: Sequence[SeenFrame], faces: Sequence[FaceTrack]) -> dict[int, Image]:
+    """The frames that heatmaps belong to; where there is none, the first with a face."""
+    wanted = {f.heatmap.frame_index for face in faces for f in face.findings if f.heatmap is not None}
+    kept = {frame.index: frame.picture for frame in frames if frame.picture is not None}
+    if not wanted & kept.keys():
+        wanted = set(list(kept)[:1])
+    pictures: dict[int, Image] = {}
+    for index in sorted(wanted & kept.keys()):
+        picture = kept[index]
+        pictures[index] = decode_jpeg(picture) if isinstance(picture, bytes) else picture
+    return pictures
 
 
 def _fired_most(scores: Sequence[CropScore], experts: Mapping[str, float]) -> str:

@@ -21,8 +21,16 @@ from facewitness.errors import ConfigError, MediaError
 from facewitness.faces.crops import crop_face
 from facewitness.faces.finder import FaceFinder
 from facewitness.faces.tracking import link_tracks
-from facewitness.findings import SeenFace, SeenFrame, Sighting, TrackJudge, bound_evidence
-from facewitness.jpeg import decode_jpeg, encode_jpeg
+from facewitness.findings import (
+    STABILITY_RULE,
+    SeenFace,
+    SeenFrame,
+    Sighting,
+    TrackJudge,
+    bound_evidence,
+    kept_pictures,
+)
+from facewitness.jpeg import encode_jpeg
 from facewitness.media.images import DecodedImage, read_image
 from facewitness.media.info import describe
 from facewitness.media.kind import identify
@@ -48,10 +56,12 @@ class AnalyzeOptions:
         fps: Frames per second instead of a number; None keeps ``frames``.
         operating_point: ``fpr=0.05`` (one that the weights carry) or ``threshold=0.7``.
         limits: Bounds on a file's size, pixels, frames, length and time.
-        explain: Whether to run the stability check and write explanations.
+        explain: Whether to write explanations.
         keep_pictures: Whether `Analyzer.examine` hands out the frames with heatmaps.
         min_face_px: Faces whose longer side is below it are reported but not scored.
         max_faces: Faces scored per frame, the largest.
+        stability: Whether to score faces again after harmless changes, by which a verdict that flips becomes
+            UNCERTAIN; None does so where explanations are written.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -65,6 +75,7 @@ class AnalyzeOptions:
     keep_pictures: bool = False
     min_face_px: float = 32.0
     max_faces: int = 20
+    stability: bool | None = None
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.max_faces < 1 or self.min_face_px < 1:
@@ -81,6 +92,16 @@ class AnalyzeOptions:
     def sampling(self) -> str:
         """How frames are chosen, as reports state it."""
         return f"uniform n={self.frames}" if self.fps is None else f"fps={self.fps:g}"
+
+    @property
+    def checks_stability(self) -> bool:
+        """Whether faces are scored again after harmless changes."""
+        return self.explain if self.stability is None else self.stability
+
+    @property
+    def stability_rule(self) -> str:
+        """What flipping does, as reports state it."""
+        return STABILITY_RULE if self.checks_stability else "not checked"
 
 
 @dataclass(frozen=True)
@@ -222,7 +243,7 @@ class Analyzer:
             timings_s=watch.seconds,
             warnings=tuple(dict.fromkeys(warnings)),
         )
-        return AnalysisResult(report, _pictures(frames, faces))
+        return AnalysisResult(report, kept_pictures(frames, faces))
 
     def _open(self, path: Path | str, watch: _Stopwatch) -> _Source:
         limits, fps = self.options.limits, self.options.fps
@@ -293,7 +314,10 @@ class Analyzer:
             face.score = score
 
     def _tracks(self, frames: list[SeenFrame], *, is_video: bool) -> tuple[FaceTrack, ...]:
-        judge = TrackJudge(self.detector, self.point, is_video, frames, self.options.min_face_px, self.options.explain)
+        asked = self.options
+        judge = TrackJudge(
+            self.detector, self.point, is_video, frames, asked.min_face_px, asked.explain, asked.checks_stability
+        )
         people = _linked(frames) if is_video else [[(frame, seen)] for frame in frames for seen in frame.faces]
         return tuple(judge.track(number, sightings) for number, sightings in enumerate(people, start=1))
 
@@ -316,6 +340,7 @@ class Analyzer:
             versions=dict(deciding_versions()),
             precision=detector.precision,
             device=detector.device,
+            stability=self.options.stability_rule,
         )
 
 
@@ -332,6 +357,7 @@ def analyze(
     precision: Precision = "auto",
     threads: int = 0,
     explain: bool = True,
+    stability: bool | None = None,
 ) -> Report:
     """Say whether the faces in a picture or video are genuine, where they look forged, and why.
 
@@ -348,7 +374,8 @@ def analyze(
         device: ``auto`` or a device of the inference runtime.
         precision: ``auto``, ``f32`` or ``bf16``.
         threads: Inference threads; 0 leaves it to the runtime.
-        explain: Whether to run the stability check and write explanations.
+        explain: Whether to write explanations.
+        stability: Whether to score faces again after harmless changes; None does so where explanations are written.
 
     Returns:
         The report; a bad file gives the verdict NOT_SCORED with a reason, not an exception.
@@ -356,7 +383,7 @@ def analyze(
     Raises:
         FacewitnessError: If the detector, its weights or a setting is wrong.
     """
-    options = AnalyzeOptions(frames, fps, operating_point, limits, explain)
+    options = AnalyzeOptions(frames, fps, operating_point, limits, explain, stability=stability)
     analyzer = Analyzer(detector, weights=weights, device=device, precision=precision, threads=threads, options=options)
     return analyzer.analyze(path)
 
@@ -366,19 +393,6 @@ def _linked(frames: list[SeenFrame]) -> list[list[Sighting]]:
     by_face = {id(seen.face): (frame, seen) for frame in frames for seen in frame.faces}
     tracks = link_tracks([(f.index, f.time_s, [seen.face for seen in f.faces]) for f in frames])
     return [[by_face[id(face)] for _, _, face in track.items] for track in tracks]
-
-
-def _pictures(frames: list[SeenFrame], faces: tuple[FaceTrack, ...]) -> dict[int, NDArray[np.uint8]]:
-    """The frames that heatmaps belong to; where there is none, the first with a face."""
-    wanted = {f.heatmap.frame_index for face in faces for f in face.findings if f.heatmap is not None}
-    kept = {frame.index: frame.picture for frame in frames if frame.picture is not None}
-    if not wanted & kept.keys():
-        wanted = set(list(kept)[:1])
-    pictures: dict[int, NDArray[np.uint8]] = {}
-    for index in sorted(wanted & kept.keys()):
-        picture = kept[index]
-        pictures[index] = decode_jpeg(picture) if isinstance(picture, bytes) else picture
-    return pictures
 
 
 def _not_scored(media: MediaInfo, reason: str, watch: _Stopwatch | None = None) -> Report:

@@ -174,7 +174,7 @@ class Finding:
         regions: Named regions, strongest first.
         explanation: Words for it.
         timeline: Score per sampled frame of a video.
-        stability: Scores after harmless changes, such as ``{"jpeg_q75": 0.83}``.
+        stability: Scores after harmless changes, such as ``{"jpeg_q75": 0.83}``; empty when not checked.
     """
 
     detector: str
@@ -237,6 +237,8 @@ class Protocol:
         versions: Versions of this package and of the libraries that change numbers.
         precision: ``f32`` or ``bf16``.
         device: ``CPU`` or an accelerator's name.
+        stability: What the stability check did to verdicts, in words; empty in reports of before it did anything.
+        calibration: How scores were calibrated, in words; empty when they were not.
     """
 
     detector: str
@@ -251,6 +253,8 @@ class Protocol:
     versions: dict[str, str]
     precision: str = "f32"
     device: str = "CPU"
+    stability: str = ""
+    calibration: str = ""
 
 
 @dataclass(frozen=True)

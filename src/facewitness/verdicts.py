@@ -13,7 +13,7 @@ from facewitness.wording import LOW_PRESENCE, SMALL_FACE_PX, change_words, pair_
 
 POOLING = (
     "face: mean of the log-odds of its scored frames, log-odds held within +-8; "
-    "file: highest face score among faces seen in at least 10 % of the scored frames (and in 3), "
+    "file: highest face score among faces seen in at least 10 % of the scored frames (and in 3), FAKE faces first, "
     "or, where no face reaches that, the face seen most often"
 )
 """The pooling rule, as reports state it."""
@@ -24,6 +24,7 @@ MISSING_FACES = "frames without a face, and faces smaller than the stated minimu
 _LOG_ODDS_BOUND = 8.0
 _MIN_SHARE = 0.1
 _MIN_FRAMES = 3
+_GRAVITY = (VerdictLabel.NOT_SCORED, VerdictLabel.REAL, VerdictLabel.UNCERTAIN, VerdictLabel.FAKE)
 
 
 def pool_scores(scores: Sequence[float]) -> float:
@@ -139,6 +140,31 @@ def judge(score: float, point: OperatingPoint | None) -> Verdict:
     return Verdict(VerdictLabel.UNCERTAIN, score, reason, point)
 
 
+def unless_it_flips(verdict: Verdict, changed: Mapping[str, float]) -> Verdict:
+    """Turn REAL or FAKE into UNCERTAIN where a harmless change of the picture gives the opposite answer.
+
+    A change that only leads to UNCERTAIN leaves the verdict as it is; `cautions` tells of it. As this only takes
+    answers away, the rates that an operating point states still hold as upper bounds.
+
+    Args:
+        verdict: What the score alone says.
+        changed: Scores after harmless changes, by the name of the change.
+    """
+    opposite = {VerdictLabel.FAKE: VerdictLabel.REAL, VerdictLabel.REAL: VerdictLabel.FAKE}.get(verdict.label)
+    flips = [name for name, score in changed.items() if judge(score, verdict.operating_point).label is opposite]
+    if opposite is None or not flips:
+        return verdict
+    worst = (
+        min(flips, key=changed.__getitem__) if opposite is VerdictLabel.REAL else max(flips, key=changed.__getitem__)
+    )
+    more = f" ({len(flips) - 1} more of {len(changed)} harmless changes do so too)" if len(flips) > 1 else ""
+    reason = (
+        f"{verdict.label.value} alone, but {opposite.value}, {score_words(changed[worst])}, with the picture "
+        f"{change_words(worst)}{more}: the answer does not survive a harmless change"
+    )
+    return replace(verdict, label=VerdictLabel.UNCERTAIN, reason=reason)
+
+
 def _rate(point: OperatingPoint) -> str:
     if math.isnan(point.false_positive_rate):
         return ", the threshold given by the caller"
@@ -147,6 +173,8 @@ def _rate(point: OperatingPoint) -> str:
 
 def judge_file(faces: Sequence[FaceTrack], frames: int) -> Verdict:
     """Give the file's verdict: that of its highest-scoring well-covered face, as `POOLING` states.
+
+    A face whose verdict the stability check took back does not hide a FAKE one that scores lower.
 
     Args:
         faces: Every face track with its own verdict.
@@ -161,10 +189,12 @@ def judge_file(faces: Sequence[FaceTrack], frames: int) -> Verdict:
     needed = min(frames, max(_MIN_FRAMES, math.ceil(_MIN_SHARE * frames)))
     covered = [face for face in scored if _frames_scored(face) >= needed]
     pool = covered or [max(scored, key=_frames_scored)]
-    decisive = max(pool, key=lambda face: face.verdict.score or 0.0)
+    decisive = max(pool, key=lambda face: (_GRAVITY.index(face.verdict.label), face.verdict.score or 0.0))
     if len(faces) == 1:
         return decisive.verdict
-    reason = f"face {decisive.track_id} of {len(faces)} scores highest: {decisive.verdict.reason}"
+    highest = decisive.verdict.score == max(face.verdict.score or 0.0 for face in pool)
+    how = "scores highest" if highest else "decides"
+    reason = f"face {decisive.track_id} of {len(faces)} {how}: {decisive.verdict.reason}"
     return replace(decisive.verdict, reason=reason)
 
 
@@ -210,13 +240,14 @@ def _stretch(face: FaceTrack) -> str:
 
 
 def _flips(scored: Sequence[FaceTrack], verdict: Verdict) -> list[str]:
-    """Harmless changes of the picture under which the face that decides would get another verdict."""
+    """Harmless changes under which the face that decides would get another verdict; none where that changed it."""
     deciding = next((face for face in scored if face.verdict.score == verdict.score), None)
-    if deciding is None or verdict.operating_point is None:
+    point = verdict.operating_point
+    if deciding is None or verdict.score is None or judge(verdict.score, point).label is not verdict.label:
         return []
     return [
         f"the verdict is not stable: {score_words(score)}, {other.value}, with the picture {change_words(name)}"
         for finding in deciding.findings
         for name, score in finding.stability.items()
-        if (other := judge(score, verdict.operating_point).label) is not verdict.label
+        if (other := judge(score, point).label) is not verdict.label
     ]

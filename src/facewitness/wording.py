@@ -32,6 +32,8 @@ _CHANGES = (
     (re.compile(r"^(?:scale|resize)_(0?\.\d+)$"), "shrunk to {0} of its size and enlarged again"),
     (re.compile(r"^(?:flip|mirror)(?:ped)?$"), "mirrored"),
     (re.compile(r"^blur(?:_.*)?$"), "slightly blurred"),
+    (re.compile(r"^noise(?:_.*)?$"), "given a little noise"),
+    (re.compile(r"^contrast(?:_.*)?$"), "at slightly lower contrast"),
 )
 
 

@@ -244,8 +244,8 @@ def _made_alike(record: Mapping[str, Any], analyzer: Analyzer) -> bool:
     if not isinstance(protocol, dict) or not isinstance(verdict, dict):
         return True  # could not be opened: no setting changes that
     detector = analyzer.detector
-    made = tuple(protocol.get(name) for name in ("detector", "weights_sha256", "precision"))
-    if made != (detector.name, detector.weights_sha256, detector.precision):
+    made = tuple(protocol.get(name) for name in ("detector", "weights_sha256", "precision", "stability"))
+    if made != (detector.name, detector.weights_sha256, detector.precision, analyzer.options.stability_rule):
         return False
     if protocol.get("sampling") not in ("single picture", analyzer.options.sampling):
         return False

@@ -57,7 +57,14 @@ _Point = Annotated[str, typer.Option(metavar="POINT", help="fpr=RATE as the weig
 _Device = Annotated[str, typer.Option(help="auto, CPU, GPU.")]
 _Precision = Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the networks.")]
 _Threads = Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")]
-_Explain = Annotated[bool, typer.Option("--explain/--no-explain", help="Stability check and explanation.")]
+_Explain = Annotated[bool, typer.Option("--explain/--no-explain", help="Write explanations.")]
+_Stability = Annotated[
+    bool | None,
+    typer.Option(
+        "--stability/--no-stability",
+        help="Score again after harmless changes; a verdict that flips becomes UNCERTAIN. By default with --explain.",
+    ),
+]
 _Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write JSON Lines here.")]
 _Resume = Annotated[bool, typer.Option("--resume", help="With --output: skip files already in it.")]
 
@@ -77,6 +84,7 @@ def analyze(
     precision: _Precision = PrecisionChoice.AUTO,
     threads: _Threads = 0,
     explain: _Explain = True,
+    stability: _Stability = None,
     output: _Output = None,
     resume: _Resume = False,
 ) -> None:
@@ -108,13 +116,13 @@ def analyze(
         typer.echo(f"facewitness: {printable(complaint)}", err=True)
     if not files:
         raise typer.Exit(1)
-    request = Request(files, as_json, html, overlay, output, resume)
+    request, kept = Request(files, as_json, html, overlay, output, resume), bool(html or overlay)
     from facewitness.cli.analysis_run import run
     from facewitness.errors import ConfigError
     from facewitness.pipeline import AnalyzeOptions, Analyzer
 
     try:
-        options = AnalyzeOptions(frames, fps, operating_point, explain=explain, keep_pictures=bool(html or overlay))
+        options = AnalyzeOptions(frames, fps, operating_point, explain=explain, stability=stability, keep_pictures=kept)
         loaded: Analyzer = Analyzer(
             detector, weights=weights, device=device, precision=precision.value, threads=threads, options=options
         )

@@ -194,7 +194,8 @@ def _expert(case: _Case) -> str:
     if not fired or case.verdict.label is VerdictLabel.REAL:
         return ""
     noun, looks_for = wording.expert_words(fired)
-    reacted = "reacted" if case.verdict.label is VerdictLabel.FAKE else "reacted weakly"
+    above = case.line is not None and case.finding.score >= case.line.threshold
+    reacted = "reacted" if above or case.verdict.label is VerdictLabel.FAKE else "reacted weakly"
     return f"The expert for {noun} {reacted}" + (f"; it looks for {looks_for}." if looks_for else ".")
 
 

@@ -8,7 +8,13 @@ from facewitness.records import MediaInfo, OperatingPoint
 from facewitness.wording import capitalised, line_words, rate_words
 
 _EXPERTS = {"blended": "Blended face", "synthetic": "Wholly synthetic face"}
-_CHECKS = {"jpeg_q75": "Saved again as JPEG, quality 75", "scale_0.5": "Shrunk to half and enlarged again"}
+_CHECKS = {
+    "jpeg_q75": "Saved again as JPEG, quality 75",
+    "scale_0.5": "Shrunk to half and enlarged again",
+    "blur_0.8": "Slightly blurred",
+    "noise_2": "With a little noise",
+    "contrast_0.85": "With slightly less contrast",
+}
 _KINDS = {"image": "Picture", "video": "Video", "unknown": "File"}
 _HIDDEN = "\N{REPLACEMENT CHARACTER}"
 

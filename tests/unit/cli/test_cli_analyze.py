@@ -166,6 +166,10 @@ def test_options_reach_the_detector_and_the_protocol(tmp_path, capsys, monkeypat
     assert (record["protocol"]["frames"], record["protocol"]["sampling"]) == (5, "uniform n=5")
     assert record["verdict"]["operating_point"]["threshold"] == 0.95
     assert record["faces"][0]["findings"][0]["explanation"] is None
+    assert record["faces"][0]["findings"][0]["stability"] == {}
+    assert main(["analyze", str(clip), "--json", *options, "--stability", *USE]) == 0
+    finding = lines_of(capsys.readouterr().out)[0]["faces"][0]["findings"][0]
+    assert (finding["explanation"], len(finding["stability"])) == (None, 5)
 
 
 def test_html_and_overlay(folder, tmp_path, capsys):
@@ -236,10 +240,12 @@ def test_other_settings_are_not_taken_for_done(folder, tmp_path, capsys, monkeyp
     assert points == [0.8, 0.95]
     main(again)
     assert "1 of 1" in capsys.readouterr().err
+    main([*again, "--no-stability"])
+    assert "already" not in capsys.readouterr().err
     monkeypatch.setattr(BrightnessDetector, "weights_sha256", "1" * 64)
     main(again)
     assert "already" not in capsys.readouterr().err
-    assert len(lines_of(output.read_text())) == 3
+    assert len(lines_of(output.read_text())) == 4
 
 
 def test_resume_with_a_file_that_cannot_be_read(folder, tmp_path, monkeypatch, capsys):

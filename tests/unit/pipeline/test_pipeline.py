@@ -78,7 +78,7 @@ def test_finding_holds_heatmap_regions_stability_and_words(tmp_path):
     centre = finding.heatmap.crop_to_frame @ np.array([31.5, 31.5, 1])
     np.testing.assert_allclose(centre, [99.5, 109.5], atol=0.6)
     assert finding.regions
-    assert set(finding.stability) == {"jpeg_q75", "scale_0.5"}
+    assert list(finding.stability) == ["jpeg_q75", "scale_0.5", "blur_0.8", "noise_2", "contrast_0.85"]
     assert all(value == pytest.approx(finding.score, abs=0.02) for value in finding.stability.values())
     assert finding.explanation.source == "template"
     assert "Traces of forgery found" in finding.explanation.text
@@ -93,6 +93,59 @@ def test_without_explanation_the_models_run_once(tmp_path):
     finding = quick.analyze(path).faces[0].findings[0]
     assert (finding.explanation, finding.stability, quick.detector.batches) == (None, {}, [1])
     assert finding.heatmap is not None
+
+
+class FragileDetector(BrightnessDetector):
+    """Says FAKE of flat crops, and of any texture (noise) the opposite: REAL by a score of its own."""
+
+    def __init__(self, flipped=0.05):
+        super().__init__()
+        self.flipped = flipped
+
+    def score(self, crops):
+        scores = super().score(crops)
+        return [
+            dataclasses.replace(s, score=self.flipped if np.ptp(crop[:, :, 0]) > 5 else s.score)
+            for s, crop in zip(scores, crops, strict=True)
+        ]
+
+
+def test_a_verdict_that_flips_under_a_harmless_change_becomes_uncertain(tmp_path):
+    path = save_picture(tmp_path / "a.png", (40, 50, 120, FAKE_GREY))
+    report = Analyzer(FragileDetector()).analyze(path)
+    assert report.verdict.label is VerdictLabel.UNCERTAIN
+    assert report.verdict.score == pytest.approx(FAKE_GREY / 255, abs=0.01)  # the score itself stays
+    assert report.verdict.reason == (
+        "FAKE alone, but REAL, 0.05, with the picture given a little noise: the answer does not survive a harmless "
+        "change"
+    )
+    assert report.faces[0].verdict == report.verdict
+    assert report.faces[0].findings[0].stability["noise_2"] == 0.05
+    assert report.warnings == ()
+    assert report.verdict.reason in report.faces[0].findings[0].explanation.text
+    assert "becomes UNCERTAIN" in report.protocol.stability
+
+
+def test_a_change_that_leads_to_uncertain_is_only_warned_of(tmp_path):
+    path = save_picture(tmp_path / "a.png", (40, 50, 120, FAKE_GREY))
+    report = Analyzer(FragileDetector(flipped=0.5)).analyze(path)
+    assert report.verdict.label is VerdictLabel.FAKE
+    assert report.warnings == ("the verdict is not stable: 0.50, UNCERTAIN, with the picture given a little noise",)
+
+
+def test_the_stability_check_can_be_had_without_words_and_the_other_way_round(tmp_path):
+    path = save_picture(tmp_path / "a.png", (40, 50, 120, FAKE_GREY))
+
+    def run(**options):
+        report = Analyzer(FragileDetector(), options=AnalyzeOptions(**options)).analyze(path)
+        finding = report.faces[0].findings[0]
+        return report.verdict.label.value, bool(finding.stability), finding.explanation is not None
+
+    assert run(explain=False, stability=True) == ("UNCERTAIN", True, False)
+    assert run(explain=True, stability=False) == ("FAKE", False, True)
+    assert run(explain=False) == ("FAKE", False, False)
+    quiet = Analyzer(FragileDetector(), options=AnalyzeOptions(stability=False)).analyze(path)
+    assert quiet.protocol.stability == "not checked"
 
 
 def test_faces_are_scored_in_one_batch_and_the_highest_decides(tmp_path):

@@ -10,7 +10,15 @@ import pytest
 
 from facewitness.errors import ConfigError
 from facewitness.records import FaceObservation, FaceTrack, Finding, OperatingPoint, Verdict, VerdictLabel
-from facewitness.verdicts import cautions, choose_operating_point, judge, judge_file, pool_scores, shift_score
+from facewitness.verdicts import (
+    cautions,
+    choose_operating_point,
+    judge,
+    judge_file,
+    pool_scores,
+    shift_score,
+    unless_it_flips,
+)
 
 POINT = OperatingPoint(0.8, 0.05, "validation faces", 0.3)
 
@@ -159,6 +167,28 @@ def test_a_verdict_that_a_harmless_change_tips_is_said_to_be_unstable():
     ]
     other = cautions([with_checks(face(1, [0.1]), **shaky), with_checks(face(2, [0.9]), **steady)], fake)
     assert not any("stable" in line for line in other)  # the face that does not decide may do as it likes
+
+
+def test_only_the_opposite_takes_a_verdict_back():
+    fake, real, unsure = judge(0.9, POINT), judge(0.1, POINT), judge(0.5, POINT)
+    assert unless_it_flips(fake, {"jpeg_q75": 0.5, "scale_0.5": 0.85}) is fake
+    assert unless_it_flips(real, {"jpeg_q75": 0.5}) is real
+    assert unless_it_flips(unsure, {"jpeg_q75": 0.05, "scale_0.5": 0.95}) is unsure
+    assert unless_it_flips(fake, {}) is fake
+    moved = unless_it_flips(real, {"jpeg_q75": 0.85, "scale_0.5": 0.95, "noise_2": 0.1})
+    assert (moved.label, moved.score, moved.operating_point) == (VerdictLabel.UNCERTAIN, 0.1, POINT)
+    assert moved.reason.startswith("REAL alone, but FAKE, 0.95, with the picture shrunk to half and enlarged again (1 ")
+    assert unless_it_flips(judge(0.9, None), {"jpeg_q75": 0.1}).label is VerdictLabel.UNCERTAIN
+
+
+def test_a_face_that_was_taken_back_hides_no_other():
+    shaky = dataclasses.replace(face(1, [0.95]), verdict=unless_it_flips(judge(0.95, POINT), {"jpeg_q75": 0.0}))
+    steady, real = face(2, [0.9]), face(3, [0.1])
+    verdict = judge_file([shaky, steady, real], 1)
+    assert (verdict.label, verdict.score) == (VerdictLabel.FAKE, 0.9)
+    assert verdict.reason.startswith("face 2 of 3 decides: score 0.90 is at or above")
+    doubted = dataclasses.replace(real, verdict=unless_it_flips(judge(0.1, POINT), {"jpeg_q75": 0.9}))
+    assert judge_file([face(1, [0.2]), doubted], 1).label is VerdictLabel.UNCERTAIN
 
 
 def test_scores_beside_a_line_are_printed_on_their_side():
