@@ -30,7 +30,7 @@ def export(
     licence: Annotated[str, typer.Option(help="laa_net_lite: terms of the weights, in words.")] = _LITE_LICENCE,
     commit: Annotated[str, typer.Option(help="laa_net_lite: commit that trained them.")] = "",
     evaluation: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="laa_net_lite: JSON of facewitness evaluate, for the record.")
+        Path | None, typer.Option(metavar="FILE", help="laa_net_lite: JSON of tools/measure_card.py, for the record.")
     ] = None,
 ) -> None:
     """Export a checkpoint to ONNX, checked against the network.

@@ -1,20 +1,24 @@
-"""`facewitness evaluate` on synthetic squares: what is printed first, what the file holds, how errors look."""
+"""tools/measure_card.py on synthetic squares: what is printed first, what the file holds, how errors look."""
 
 from __future__ import annotations
 
-import inspect
 import json
+import sys
 
 import pytest
 
-from facewitness.cli.evaluate import evaluate
-from facewitness.cli.main import main
 from facewitness.detectors import DEFAULT_DETECTOR, DETECTORS
 from facewitness.evaluation import face_sets
 from facewitness.evaluation.measurement import RESAMPLES
 from facewitness.registry import Entry
 from unit.evaluation.face_set_fakes import SQUARES, squares_root
+from unit.house.house_paths import ROOT
 from unit.pipeline.pipeline_fakes import SquareFinder
+
+if str(ROOT / "tools") not in sys.path:
+    sys.path.insert(0, str(ROOT / "tools"))
+
+from measure_card import main, parser
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +31,7 @@ def _squares(monkeypatch):
 def command(tmp_path):
     root = squares_root(tmp_path / "data")
     used = ["--detector", "brightness", "--sets", SQUARES, "--resamples", "30", "--work", str(tmp_path / "work")]
-    return ["evaluate", str(root), *used]
+    return [str(root), *used]
 
 
 def test_table_and_protocol(command, capsys):
@@ -82,12 +86,12 @@ def test_errors_are_one_line(command, extra, message, capsys):
 
 
 def test_defaults_are_those_of_the_library():
-    defaults = {name: p.default for name, p in inspect.signature(evaluate).parameters.items()}
+    defaults = vars(parser().parse_args(["data"]))
     assert defaults["face_px"] == face_sets.FACE_PX
     assert defaults["resamples"] == RESAMPLES
     assert defaults["detector"] == DEFAULT_DETECTOR
 
 
 def test_missing_manifest(tmp_path, capsys):
-    assert main(["evaluate", str(tmp_path), "--detector", "brightness"]) == 1
+    assert main([str(tmp_path), "--detector", "brightness"]) == 1
     assert "manifest.csv" in capsys.readouterr().err
