@@ -1,7 +1,7 @@
 """Plainly synthetic people for demonstrations and tests: shaded height fields, so that no photograph ships.
 
-A face is drawn in its own coordinates: the origin lies between the eyes, x to the right of the picture, y down, and 1 is
-half the width of the face. Proportions are those of an average adult (eyes 63 mm apart in a face 140 mm wide).
+A face is drawn in its own coordinates: the origin lies between the eyes, x to the right of the picture, y down, and
+1 is half the width of the face. Proportions are those of an average adult (eyes 63 mm apart in a face 140 mm wide).
 """
 
 from __future__ import annotations
@@ -179,12 +179,15 @@ class _Canvas:
 
     def blob(self, x: float, y: float, wide: float, high: float) -> Plane:
         """A Gaussian bump with standard deviations ``wide`` and ``high``."""
-        return np.exp(-0.5 * ((self.x - x) / wide) ** 2)[None, :] * np.exp(-0.5 * ((self.y - y) / high) ** 2)[:, None]
+        return self._product(np.exp(-0.5 * ((self.x - x) / wide) ** 2), y, high)
 
     def pair(self, x: float, y: float, wide: float, high: float) -> Plane:
         """Two bumps, left and right."""
         sides = np.exp(-0.5 * ((self.x - x) / wide) ** 2) + np.exp(-0.5 * ((self.x + x) / wide) ** 2)
-        return sides[None, :] * np.exp(-0.5 * ((self.y - y) / high) ** 2)[:, None]
+        return self._product(sides, y, high)
+
+    def _product(self, across: Plane, y: float, high: float) -> Plane:
+        return np.asarray(across[None, :] * np.exp(-0.5 * ((self.y - y) / high) ** 2)[:, None], dtype=np.float32)
 
     def edge(self, distance: Plane, softness: float = 1.0) -> Plane:
         """1 where ``distance`` is positive, with a soft edge of ``softness`` pixels."""
@@ -222,7 +225,7 @@ def draw_face(face: DemoFace, scene: DemoScene, side_px: int, *, mouth: float = 
     return np.asarray(np.rint(tone * 255), dtype=np.uint8)
 
 
-def _mix(below: Plane, above: Plane | Colour, alpha: Plane) -> Plane:
+def _mix(below: NDArray[np.floating], above: NDArray[np.floating] | Colour, alpha: NDArray[np.floating]) -> Plane:
     top = np.asarray(above, dtype=np.float32)
     return np.asarray(below + alpha[..., None] * (top - below), dtype=np.float32)
 
@@ -341,9 +344,9 @@ def _mouth(canvas: _Canvas, face: DemoFace, picture: Plane, mouth: float) -> Pla
     """The line between the lips, or teeth and dark; nostrils too, as both are holes."""
     x, y = canvas.x[None], canvas.y[:, None]
     holes = np.exp(-0.5 * (((np.abs(x) - 0.095 * face.nose_width) / 0.05) ** 2 + ((y - face.nose_length) / 0.024) ** 2))
-    picture = picture * (1 - 0.62 * holes)[..., None]
+    below_nose = picture * (1 - 0.62 * holes)[..., None]
     under = canvas.blob(0, face.nose_length + 0.06, 0.2 * face.nose_width, 0.035)
-    picture = picture * (1 - 0.14 * under)[..., None]
+    below_nose = below_nose * (1 - 0.14 * under)[..., None]
     share = np.clip(1 - (x / (face.mouth_width * 0.97)) ** 2, 0, 1)
     line = 1.02 + 0.018 * np.cos(x / face.mouth_width * np.pi * 1.5)
     gap = 0.012 + 0.17 * mouth * np.sqrt(share)
@@ -354,9 +357,8 @@ def _mouth(canvas: _Canvas, face: DemoFace, picture: Plane, mouth: float) -> Pla
     teeth = canvas.edge(np.asarray(line + 0.075 - y + 0 * x, np.float32), 3) * min(1.0, 2.5 * mouth)
     inner = _mix(hollow, (0.78, 0.74, 0.68), teeth * (0.8 - 0.4 * np.abs(x) / face.mouth_width))
     corners = canvas.pair(face.mouth_width, 1.025, 0.035, 0.025)
-    return np.asarray(
-        _mix(np.asarray(picture, np.float32), inner, 0.8 * dark) * (1 - 0.3 * corners)[..., None], np.float32
-    )
+    shade = (1 - 0.3 * corners)[..., None]
+    return np.asarray(_mix(below_nose, inner, 0.8 * dark) * shade, dtype=np.float32)
 
 
 def _eyes(canvas: _Canvas, face: DemoFace, picture: Plane, lids: float) -> Plane:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import wave
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from facewitness.datasets.demo_faces import rng_of
@@ -80,10 +81,10 @@ def write_video(
         stream = output.add_stream("mpeg4" if as_avi else "libx264", rate=round(fps), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1
-        sound = None
+        sound: AudioStream | None = None
         if samples is not None:
             codec = "pcm_s16le" if as_avi else "aac"
-            sound = output.add_stream(codec, rate=SAMPLE_RATE_HZ, layout="mono")
+            sound = cast(AudioStream, output.add_stream(codec, rate=SAMPLE_RATE_HZ, layout="mono"))
         for pixels in frames:
             output.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
         output.mux(stream.encode(None))

@@ -30,7 +30,7 @@ from facewitness.pseudofakes.triangulated import triangulated_swap
 from facewitness.pseudofakes.warps import jaw_field, part_mask, resynthesise, smooth_field, warp
 
 Fake = Literal["", "swap", "blend", "local", "synthetic"]
-"""``swap``: a donor's face by triangulation; ``blend``: a self-blend; ``local``: the mouth; ``synthetic``: all of it."""
+"""``swap``: a donor's face by triangulation; ``blend``: a self-blend; ``local``: the mouth; ``synthetic``: all."""
 
 FAKES: Final[tuple[Fake, ...]] = ("swap", "blend", "local", "synthetic")
 
@@ -225,17 +225,18 @@ class DemoMaker(_Files):
         msg = f"no face was found in the drawing of {identity!r} at {self.side_px} px; take a larger side_px"
         raise FaceError(msg)
 
-    def _forged(self, identity: str, fake: Fake, donor: str, take: str, mouth: int, lids: int) -> _Shot:
-        picture, mesh = self._still(identity, take, mouth, lids)
+    def _forged(self, identity: str, fake: Fake, donor: str, take: str, state: tuple[int, int]) -> _Shot:
+        picture, mesh = self._still(identity, take, *state)
         rng = self._rng(identity, fake, donor, take, "forgery")
         points = mesh[LANDMARKS_81]
         if fake == "swap":
-            other, theirs = self._still(donor or f"{identity}, another", "", mouth, lids)
+            other, theirs = self._still(donor or f"{identity}, another", "", *state)
             swap = triangulated_swap(picture, mesh, other, theirs, rng)
             return _Shot(swap.fake, swap.mask, mesh)
         if fake == "blend":
             forgery = draw_forgery(picture, points, rng, ForgeryMix(self_blend=1, local=0, swap=0))
-            return _Shot(forgery.fake, forgery.mask, mesh)
+            change = forgery.fake.astype(np.int16) - forgery.real  # the pair's genuine half is altered as well
+            return _Shot(np.clip(picture + change, 0, 255).astype(np.uint8), forgery.mask, mesh)
         if fake == "local":
             return _Shot(*_other_mouth(picture, points, rng), mesh)
         if fake == "synthetic":
@@ -251,8 +252,8 @@ class DemoMaker(_Files):
         grain = self._rng(identity, take, "grain")
         frames, masks = [], []
         for i, openness in enumerate(motion.mouths(n, self.fps)):
-            mouth, lids = round(float(openness) * (_MOUTHS - 1)), int(motion.blinks(i / self.fps))
-            shot = self._shot(identity, fake, donor, take, mouth, lids)
+            state = round(float(openness) * (_MOUTHS - 1)), int(motion.blinks(i / self.fps))
+            shot = self._shot(identity, fake, donor, take, state)
             x, y = motion.field(i / self.fps, shot.mesh, self.side_px)
             moved = cv2.remap(shot.picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             mask = cv2.remap(shot.mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
