@@ -12,7 +12,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
-from facewitness.datasets.demo_faces import rng_of
+from facewitness.datasets.demo_people import rng_of
 
 SAMPLE_RATE_HZ: Final = 16000
 Sound = Literal["speech", "silent", "other"]

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
-from facewitness.datasets.demo_faces import DemoFace, DemoScene, Image, draw_face, rng_of
+from facewitness.datasets.demo_faces import Image, draw_face
 from facewitness.datasets.demo_files import Sound, voice, write_video, write_wav
+from facewitness.datasets.demo_people import DemoFace, DemoScene, rng_of
 from facewitness.errors import ConfigError, FaceError
 from facewitness.faces.finder import FaceFinder
 from facewitness.faces.topology import LANDMARKS_81
