@@ -1,6 +1,8 @@
-"""What every metric demands of its inputs."""
+"""What every metric demands of its inputs, and the ranks and groups that several need."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,3 +42,30 @@ def checked(
         msg = f"both classes are needed, got {int(fake.sum())} fake of {fake.size}"
         raise ConfigError(msg)
     return values, fake
+
+
+def grouped(
+    ids: Sequence[object] | NDArray[np.generic] | None, count: int, name: str = "ids"
+) -> tuple[list[object], NDArray[np.int64]]:
+    """Distinct ids in order of appearance, and the index of each item's id.
+
+    Args:
+        ids: ``(count,)`` hashable; None gives each item its own.
+        count: Number of items.
+        name: How an error calls the ids.
+
+    Raises:
+        ConfigError: If there is not one id per item.
+    """
+    plain = list(range(count)) if ids is None else ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+    if len(plain) != count:
+        msg = f"{name} must hold one id per score, got {len(plain)} for {count}"
+        raise ConfigError(msg)
+    index = {value: i for i, value in enumerate(dict.fromkeys(plain))}
+    return list(index), np.array([index[value] for value in plain], dtype=np.int64)
+
+
+def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1 of ``(n,)`` values; equal ones share the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[inverse], dtype=np.float64)
