@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,58 @@ NEIGHBOURS_FILE: Final = "neighbours.npy"
 FORMAT: Final = 1
 """Rises when older folders can no longer be read."""
 
-Points = tuple[tuple[float, float], ...]
+
+class Points(Sequence[tuple[float, float]]):
+    """Landmarks ``(x, y)``, packed: a set of a hundred thousand frames fits into memory.
+
+    A sequence of pairs, equal to a tuple or list of the same pairs; ``np.asarray`` gives ``(n, 2)`` float32.
+
+    Args:
+        pairs: ``(n, 2)`` numbers.
+
+    Example:
+        >>> points = Points([(1, 2), (3.5, 4)])
+        >>> len(points), points[1], points == ((1, 2), (3.5, 4)), np.asarray(points).shape
+        (2, (3.5, 4.0), True, (2, 2))
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, pairs: Sequence[Sequence[float]] | NDArray[Any] | Points = ()) -> None:
+        self._data = np.asarray(pairs, dtype=np.float32).reshape(-1, 2).tobytes()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """``(n, 2)`` float32, read-only unless copied."""
+        array = np.frombuffer(self._data, dtype=np.float32).reshape(-1, 2)
+        if dtype is not None and np.dtype(dtype) != array.dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __len__(self) -> int:
+        return len(self._data) // 8
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[float, float]: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[tuple[float, float], ...]: ...
+    def __getitem__(self, place: int | slice) -> tuple[float, float] | tuple[tuple[float, float], ...]:
+        pairs = tuple((x, y) for x, y in np.asarray(self).tolist())
+        return pairs[place]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Points):
+            return self._data == other._data
+        return self == Points(other) if isinstance(other, tuple | list) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._data)
+
+    def __repr__(self) -> str:
+        return f"Points(<{len(self)}>)"
+
+    def to_list(self) -> list[list[float]]:
+        """Pairs for JSON, to a thousandth of a pixel."""
+        return [[round(x, 3), round(y, 3)] for x, y in np.asarray(self).tolist()]
 
 
 @dataclass(frozen=True)
@@ -57,9 +108,9 @@ class PreparedFrame:
     frame: str = ""
     crop: str = ""
     mask: str = ""
-    landmarks: Points = ()
+    landmarks: Points = field(default_factory=Points)
     aligned: str = ""
-    aligned_landmarks: Points = ()
+    aligned_landmarks: Points = field(default_factory=Points)
 
 
 @dataclass(frozen=True)
@@ -86,7 +137,7 @@ class PreparedVideo:
 
     def to_json(self) -> str:
         """One line of the index."""
-        values = {**asdict(self), "record": self.record.to_dict()}
+        values = {**vars(self), "record": self.record.to_dict(), "frames": [_plain(frame) for frame in self.frames]}
         return json.dumps(values, allow_nan=False, separators=(",", ":"))
 
     @classmethod
@@ -113,8 +164,13 @@ def _tuples(frame: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("face_box", "crop_box"):
         plain[name] = tuple(plain[name])
     for name in ("landmarks", "aligned_landmarks"):
-        plain[name] = tuple((float(x), float(y)) for x, y in plain[name])
+        plain[name] = Points(plain[name])
     return plain
+
+
+def _plain(frame: PreparedFrame) -> dict[str, Any]:
+    points = {name: getattr(frame, name) for name in ("landmarks", "aligned_landmarks")}
+    return {**vars(frame), **{name: Points(value).to_list() for name, value in points.items()}}
 
 
 @dataclass(frozen=True)
