@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +46,9 @@ class ReadFrame:
         path: File that the frame stems from, below the set's root.
         boxes: ``(4,)`` xyxy face boxes in its pixels that are known beforehand (tight mesh boxes); None: find them.
         scale: Its pixels per pixel of the source, where it was resized.
+        file: The file on disk that it was decoded from; None for groups and prepared data.
+        file_frames: How many frames that file holds.
+        file_format: Its format or container, as decoded.
     """
 
     index: int
@@ -55,6 +58,9 @@ class ReadFrame:
     path: str = ""
     boxes: tuple[NDArray[np.float32], ...] | None = None
     scale: float = 1.0
+    file: Path | None = None
+    file_frames: int = 1
+    file_format: str = ""
 
 
 def read_frames(root: Path, record: Record, *, frames: int, limits: Limits = DEFAULT_LIMITS) -> Iterator[ReadFrame]:
@@ -89,11 +95,15 @@ def _file_frames(path: Path, name: str, frames: int, limits: Limits) -> Iterator
         if kind == "audio":
             yield from _sound(path, name, frames, limits)
         elif kind == "image":
-            yield ReadFrame(0, 0.0, read_image(path, limits=limits).pixels, path=name)
+            image = read_image(path, limits=limits)
+            yield ReadFrame(0, 0.0, image.pixels, path=name, file=path, file_format=image.format)
         else:
-            for frame in iter_frames(path, n=frames, limits=limits):
+            video = iter_frames(path, n=frames, limits=limits)
+            held, container = video.info.frames, video.info.format
+            of = ReadFrame(0, 0.0, None, path=name, file=path, file_frames=held, file_format=container)
+            for frame in video:
                 last, time_s = frame.index, frame.time_s
-                yield ReadFrame(last, time_s, frame.pixels, path=name)
+                yield replace(of, index=last, time_s=time_s, pixels=frame.pixels)
     except (MediaError, OSError) as error:
         yield _problem(last + 1, error, path, name, time_s)
 
@@ -129,7 +139,8 @@ def _folder_frames(path: Path, name: str, frames: int, limits: Limits) -> Iterat
     for i in _uniform(len(files), frames):
         below = f"{name}/{files[i].name}"
         try:
-            yield ReadFrame(i, 0.0, read_image(files[i], limits=limits).pixels, path=below)
+            image = read_image(files[i], limits=limits)
+            yield ReadFrame(i, 0.0, image.pixels, path=below, file=files[i], file_format=image.format)
         except MediaError as error:
             yield _problem(i, error, files[i], below)
 

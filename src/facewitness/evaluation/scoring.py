@@ -74,11 +74,11 @@ class Evidence:
 
     Attributes:
         crop: ``(s, s, 3)`` uint8 RGB, as the detector got it.
-        frame: ``(H, W, 3)`` uint8 RGB, the frame that it was cut from.
+        frame: The frame that it was cut from, and where that came from.
     """
 
     crop: Image
-    frame: Image
+    frame: ReadFrame
 
 
 @dataclass
@@ -89,13 +89,11 @@ class RecordScores:
         record: The record.
         rows: Rows of a score table: one per face, or one per frame without a scored face.
         evidence: First scored face; None when there is none or it was not asked for.
-        sized: Height and width of the first frame that was read; ``(0, 0)`` when there is none.
     """
 
     record: Record
     rows: list[Row]
     evidence: Evidence | None = None
-    sized: tuple[int, int] = (0, 0)
 
     @property
     def scored(self) -> int:
@@ -216,8 +214,6 @@ class FaceScorer:
         if frame.pixels is None:
             found.rows.append(_row(shared, frame, 0, frame.problem))
             return
-        if found.sized == (0, 0):
-            found.sized = (int(frame.pixels.shape[0]), int(frame.pixels.shape[1]))
         boxes, problem = self._boxes(frame)
         if not boxes:
             found.rows.append(_row(shared, frame, 0, problem))
@@ -231,7 +227,7 @@ class FaceScorer:
             found.rows.append(row)
             self._waiting.append((row, crop))
             if self.keep_evidence and found.evidence is None:
-                found.evidence = Evidence(crop, frame.pixels)
+                found.evidence = Evidence(crop, frame)
         if len(self._waiting) >= _BATCH:
             self._flush()
 

@@ -44,7 +44,7 @@ def test_picture_with_two_faces_and_one_without(tmp_path):
     assert math.isnan(none.rows[0]["score"])
     table = ScoreTable.from_rows([*two.rows, *none.rows])
     assert table.scored.tolist() == [True, True, False]
-    assert (two.scored, none.scored, two.sized) == (2, 0, (240, 320))
+    assert (two.scored, none.scored) == (2, 0)
 
 
 def test_scores_are_those_of_the_detectors_own_crop(tmp_path):
@@ -55,7 +55,8 @@ def test_scores_are_those_of_the_detectors_own_crop(tmp_path):
     (one,) = scored(tmp_path, record("a.png"), keep_evidence=True)
     assert one.rows[0]["score"] == detector.score([crop])[0].score
     assert np.array_equal(one.evidence.crop, crop)
-    assert np.array_equal(one.evidence.frame, pixels)
+    assert np.array_equal(one.evidence.frame.pixels, pixels)
+    assert (one.evidence.frame.file, one.evidence.frame.file_format) == (tmp_path / "a.png", "PNG")
 
 
 def test_video_frames_with_times_and_batches(tmp_path):
