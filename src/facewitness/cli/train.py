@@ -48,7 +48,8 @@ def train(
         raise ConfigError(msg)
     chosen = _recipe(recipe, steps)
     try:
-        from facewitness.training.lite_run import TrainingMachine, train_lite
+        from facewitness.training.lite_run import train_lite
+        from facewitness.training.machine import TrainingMachine
     except ImportError as error:
         msg = f"training needs the torch extra ({error.name} is missing): pip install 'facewitness[torch]'"
         raise MissingExtraError(msg) from error

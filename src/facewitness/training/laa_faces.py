@@ -1,0 +1,214 @@
+"""The faces that LAA-Net trains and validates on: videos of prepared data, draws, partners; no torch here."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.datasets.prepared import Points, PreparedFrame, PreparedSet, PreparedVideo
+from facewitness.detectors.laa_net.recipe import TrainingRecipe
+from facewitness.errors import ConfigError
+from facewitness.pseudofakes.neighbours import nearest_faces
+from facewitness.records import Label
+
+_LOG = logging.getLogger(__name__)
+
+PARTNERS: Final = 30
+"""Nearest faces that a blended image may take its other face from."""
+
+_EPOCH_DRAWS: Final = 0
+"""Stream of random numbers for the frames of an epoch; the items have others."""
+
+
+@dataclass(frozen=True)
+class LaaFace:
+    """One frame.
+
+    Attributes:
+        path: Picture of the cut face.
+        landmarks: ``(68 or 81, 2)`` float32, pixels of the picture.
+    """
+
+    path: Path
+    landmarks: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LaaVideo:
+    """One video with the frames that can be used.
+
+    Attributes:
+        video_id: Unique in the prepared set.
+        label: Of the picture.
+        faces: By time, at least one.
+    """
+
+    video_id: str
+    label: Label
+    faces: tuple[LaaFace, ...]
+
+
+@dataclass(frozen=True)
+class LaaVideos:
+    """What a run sees.
+
+    Attributes:
+        train: Real videos to train on.
+        val_real: Real videos to validate on.
+        val_fake: Fakes to validate on; may be empty.
+        left_out: Videos of these splits without a usable frame.
+        held_out: Whether the validation was cut off the training data, for want of a split.
+    """
+
+    train: tuple[LaaVideo, ...]
+    val_real: tuple[LaaVideo, ...]
+    val_fake: tuple[LaaVideo, ...]
+    left_out: int
+    held_out: bool
+
+
+def split_videos(prepared: PreparedSet, recipe: TrainingRecipe) -> LaaVideos:
+    """The videos of training and validation.
+
+    Where the set names no validation videos, a share of the sources is held out: a fake is validated on when all its
+    sources are held out, so nothing of the training is seen there.
+
+    Args:
+        prepared: With crops and landmarks.
+        recipe: ``validation_share`` and ``seed`` decide what is held out.
+
+    Raises:
+        ConfigError: If there is no real video to train or to validate on, or two videos share an id.
+    """
+    (name, times), *_ = Counter(video.record.video_id for video in prepared.videos).most_common(1) or [("", 0)]
+    if times > 1:
+        msg = f"{prepared.folder}: {times} videos are called {name!r}; video ids must be unique"
+        raise ConfigError(msg)
+    videos = [v for v in prepared.videos if v.record.split != "test"]
+    held_out = not any(v.record.split == "val" and v.record.label == Label.REAL for v in videos)
+    if held_out:
+        away = _held_out(videos, recipe)
+        in_val = [bool(_sources(v)) and _sources(v) <= away for v in videos]
+    else:
+        in_val = [v.record.split == "val" for v in videos]
+    found: dict[tuple[bool, Label], list[LaaVideo]] = {(s, label): [] for s in (False, True) for label in Label}
+    left_out = 0
+    for video, is_val in zip(videos, in_val, strict=True):
+        faces = _faces(prepared.folder, video)
+        if faces:
+            record = video.record
+            found[is_val, Label(record.label)].append(LaaVideo(record.video_id, Label(record.label), faces))
+        else:
+            left_out += 1
+    train, val_real = found[False, Label.REAL], found[True, Label.REAL]
+    if not train or not val_real:
+        msg = (
+            f"{prepared.folder}: {len(train)} real videos to train on and {len(val_real)} to validate on have faces "
+            f"with landmarks; prepare more real videos of the splits train and val (or without a split)"
+        )
+        raise ConfigError(msg)
+    return LaaVideos(tuple(train), tuple(val_real), tuple(found[True, Label.FAKE]), left_out, held_out)
+
+
+def _sources(video: PreparedVideo) -> set[str]:
+    record = video.record
+    return set(record.sources or record.identities or (record.video_id,))
+
+
+def _held_out(videos: Sequence[PreparedVideo], recipe: TrainingRecipe) -> set[str]:
+    """Sources of real videos that are kept from training: those whose hashes come first."""
+    reals = {source for v in videos if v.record.label == Label.REAL for source in _sources(v)}
+    order = sorted(reals, key=lambda source: (zlib.crc32(f"{recipe.seed}:{source}".encode()), source))
+    return set(order[: max(1, round(recipe.validation_share * len(order)))])
+
+
+def _faces(folder: Path, video: PreparedVideo) -> tuple[LaaFace, ...]:
+    found = []
+    for frame in video.frames:
+        path, points = _picture_of(frame)
+        if path and len(points) >= 68:
+            found.append(LaaFace(folder / path, np.array(points, dtype=np.float32)))
+    return tuple(found)
+
+
+def _picture_of(frame: PreparedFrame) -> tuple[str, Points]:
+    """The levelled face where there is one, else the crop."""
+    if frame.aligned and frame.aligned_landmarks:
+        return frame.aligned, frame.aligned_landmarks
+    return frame.crop, frame.landmarks
+
+
+def draw_epoch(counts: Sequence[int], recipe: TrainingRecipe, epoch: int) -> NDArray[np.int64]:
+    """Frames of one epoch, in the order in which they are seen.
+
+    Args:
+        counts: Frames of each video.
+        recipe: How many per video, and whether one can come twice.
+        epoch: 0-based; another epoch gives another draw.
+
+    Returns:
+        ``(n, 2)`` int64: video, frame.
+    """
+    rng = np.random.default_rng([recipe.seed, _EPOCH_DRAWS, epoch])
+    wanted = recipe.frames_per_video
+    rows = []
+    for video, count in enumerate(counts):
+        drawn = rng.integers(count, size=wanted) if recipe.with_replacement else rng.permutation(count)[:wanted]
+        rows.append(np.stack([np.full(len(drawn), video), drawn], axis=1))
+    return rng.permutation(np.concatenate(rows).astype(np.int64), axis=0)
+
+
+def spread_frames(count: int, wanted: int) -> list[int]:
+    """Indices of ``wanted`` frames over a video of ``count``, both ends included, none twice."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, wanted)).tolist()})
+
+
+def partners_of(videos: Sequence[LaaVideo], cache: Path | None) -> NDArray[np.intp]:
+    """For every frame the frames of other videos with the nearest landmarks.
+
+    Args:
+        videos: Real videos; their frames are numbered one video after the other.
+        cache: Folder in which the answer is kept; None, or one that cannot be written, keeps nothing.
+
+    Returns:
+        ``(n, k)`` numbers of frames, nearest first; k is 30, or as many as every frame has.
+
+    Raises:
+        ConfigError: If there is one video only.
+    """
+    faces = np.stack([face.landmarks[:68] for video in videos for face in video.faces])
+    owner = np.repeat(np.arange(len(videos)), [len(video.faces) for video in videos])
+    count = min(PARTNERS, len(faces) - int(np.bincount(owner).max()))
+    if count < 1:
+        msg = "blended images need faces of at least two real videos; prepare more, or train with a recipe of kind sbi"
+        raise ConfigError(msg)
+    digest = hashlib.sha256(faces.tobytes() + owner.astype(np.int64).tobytes() + bytes([count])).hexdigest()[:16]
+    path = None if cache is None else cache / f"partners-{digest}.npy"
+    if path is not None and path.is_file():
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.intp)
+    found, _ = nearest_faces(faces, owner, np.arange(len(faces)), count=count)
+    if path is not None:
+        _keep(path, found)
+    return found
+
+
+def _keep(path: Path, values: NDArray[np.intp]) -> None:
+    """Write atomically; several processes may do so at once."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        with os.fdopen(descriptor, "wb") as stream:
+            np.save(stream, values)
+        Path(name).replace(path)
+    except OSError as error:
+        _LOG.warning("partners are not kept for the next run: %s", error)

@@ -1,0 +1,65 @@
+"""What the folder of a run remembers: its settings, and rows of numbers that an interruption leaves whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from facewitness.errors import ConfigError
+
+
+def keep_settings(run: Path, name: str, values: Mapping[str, Any]) -> None:
+    """Write the settings of a new run, or refuse others for a run that is there.
+
+    Raises:
+        ConfigError: If the run was begun with other settings.
+    """
+    path = run / name
+    text = json.dumps(values, indent=2)
+    if path.is_file():
+        if json.loads(path.read_text(encoding="utf-8")) != json.loads(text):
+            msg = f"{run} was begun with another recipe ({path}); give --run another folder, or the recipe of that run"
+            raise ConfigError(msg)
+        return
+    temporary = path.with_name(f"{name}.part")
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+class RowFile:
+    """A file of JSON lines, each with the optimiser step that it belongs to.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every whole line."""
+        if not self.path.is_file():
+            return []
+        found = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                break  # the process was killed while it wrote this one
+        return found
+
+    def cut_after(self, step: int) -> list[dict[str, Any]]:
+        """Drop what lies after a step, which will be done again, and give what is left."""
+        kept = [row for row in self.rows() if int(row["step"]) <= step]
+        if self.path.is_file():
+            temporary = self.path.with_name(f"{self.path.name}.part")
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+            temporary.replace(self.path)
+        return kept
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append one row; it is on its way to the disk when this returns."""
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
