@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.detectors import DEFAULT_DETECTOR, DETECTORS, CropDetector
+from facewitness.detectors import DEFAULT_DETECTOR, DETECTORS, CropDetector, calibration_words
 from facewitness.errors import ConfigError, MediaError
 from facewitness.faces.crops import crop_face
 from facewitness.faces.finder import FaceFinder
@@ -60,8 +60,7 @@ class AnalyzeOptions:
         keep_pictures: Whether `Analyzer.examine` hands out the frames with heatmaps.
         min_face_px: Faces whose longer side is below it are reported but not scored.
         max_faces: Faces scored per frame, the largest.
-        stability: Whether to score faces again after harmless changes, by which a verdict that flips becomes
-            UNCERTAIN; None does so where explanations are written.
+        stability: Whether a verdict that harmless changes flip becomes UNCERTAIN; None: where explanations are written.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -341,6 +340,7 @@ class Analyzer:
             precision=detector.precision,
             device=detector.device,
             stability=self.options.stability_rule,
+            calibration=calibration_words(detector),
         )
 
 

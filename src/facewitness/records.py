@@ -43,12 +43,14 @@ class OperatingPoint:
         false_positive_rate: Share of real faces of the calibration set at or above it.
         chosen_on: The set that the rate was measured on.
         lower_threshold: A score below it is called REAL; between the two the verdict is UNCERTAIN.
+        target_error: Where the lines were drawn for it: the largest chance of a wrong answer for either class.
     """
 
     threshold: float
     false_positive_rate: float
     chosen_on: str
     lower_threshold: float
+    target_error: float | None = None
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,8 @@ def choose_operating_point(wanted: str, known: Mapping[str, OperatingPoint]) -> 
     """Find the operating point that a caller asked for.
 
     Args:
-        wanted: ``fpr=0.01``: one of the points that the weights carry; ``threshold=0.7``: the caller's own
-            line, for which no false-positive rate is known.
+        wanted: ``fpr=0.01`` or ``error=0.05``: one of the points that the weights carry; ``threshold=0.7``: the
+            caller's own line, for which no false-positive rate is known.
         known: The points of the weights, by name.
 
     Returns:
@@ -100,13 +100,17 @@ def choose_operating_point(wanted: str, known: Mapping[str, OperatingPoint]) -> 
         value = float(text)
     except ValueError:
         value = math.nan
-    if name not in ("fpr", "threshold") or not 0.0 < value < 1.0:
-        msg = f"operating point must be fpr=RATE or threshold=SCORE with a number between 0 and 1, got {wanted!r}"
+    if name not in ("fpr", "error", "threshold") or not 0.0 < value < 1.0:
+        msg = (
+            "operating point must be fpr=RATE, error=RATE or threshold=SCORE with a number between 0 and 1, "
+            f"got {wanted!r}"
+        )
         raise ConfigError(msg)
     if name == "threshold":
         return OperatingPoint(value, math.nan, "not measured: threshold given by the caller", value)
     for known_name, point in known.items():
-        if known_name.startswith("fpr=") and math.isclose(float(known_name[4:]), value):
+        kind, _, rate = known_name.partition("=")
+        if kind == name and math.isclose(float(rate), value):
             return point
     if known:
         msg = f"these weights have no operating point {wanted!r}; they have {', '.join(sorted(known))}"

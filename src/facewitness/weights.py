@@ -11,8 +11,12 @@ from typing import Any
 from facewitness.config import from_mapping
 from facewitness.errors import ConfigError, WeightsError
 from facewitness.records import OperatingPoint
+from facewitness.score_maps import Calibration
 
 _CHUNK_BYTES = 1 << 20
+
+SCORE = "score"
+"""Under this name `WeightsRecord.calibration` keeps the map of the whole score, beside those of experts."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,8 @@ class WeightsRecord:
         recipe: Name or path of the recipe.
         commit: Commit of this project that trained it.
         processor: Crop and normalisation values, used alike in training, evaluation and serving.
-        calibration: Values that turn logits into P(fake) per expert.
-        operating_points: ``{"fpr=0.01": {"threshold": ..., ...}}``.
+        calibration: Values that turn logits into P(fake) per expert, and under ``score`` a `Calibration` of P(fake).
+        operating_points: ``{"fpr=0.01": {"threshold": ..., ...}}``; ``error=0.05`` for lines with a target error.
         metrics: Numbers that it reached, with their protocol.
     """
 
@@ -74,6 +78,21 @@ class WeightsRecord:
             return cls(**raw)
         except TypeError as error:
             msg = f"weights record {path} lacks fields: {error}"
+            raise WeightsError(msg) from error
+
+    def score_calibration(self) -> Calibration | None:
+        """What scores are calibrated with after whatever the experts have; None when there is nothing.
+
+        Raises:
+            WeightsError: If it cannot be read.
+        """
+        values = self.calibration.get(SCORE)
+        if values is None:
+            return None
+        try:
+            return Calibration.from_dict(values)
+        except ConfigError as error:
+            msg = f"weights record of {self.file}: {error}"
             raise WeightsError(msg) from error
 
     def points(self) -> dict[str, OperatingPoint]:
@@ -157,8 +176,9 @@ def sha256_of(path: Path) -> str:
 
 def _checked_point(name: str, values: Any) -> OperatingPoint:
     point = from_mapping(OperatingPoint, values)
-    numbers = (float(name.removeprefix("fpr=")), point.false_positive_rate, point.threshold, point.lower_threshold)
-    if not name.startswith("fpr=") or not all(0.0 <= number <= 1.0 for number in numbers):
-        msg = f"expected fpr=RATE with numbers from 0 to 1, got {numbers}"
+    kind, _, rate = name.partition("=")
+    numbers = (float(rate), point.false_positive_rate, point.threshold, point.lower_threshold)
+    if kind not in ("fpr", "error") or not all(0.0 <= number <= 1.0 for number in numbers):
+        msg = f"expected fpr=RATE or error=RATE with numbers from 0 to 1, got {numbers}"
         raise ValueError(msg)
     return point

@@ -53,7 +53,9 @@ _Detector = Annotated[str, typer.Option(metavar="NAME", help="See: facewitness l
 _Weights = Annotated[Path | None, typer.Option(metavar="FILE", help="Weights instead of the packaged ones.")]
 _Frames = Annotated[int, typer.Option(min=1, help="Frames sampled evenly from a video.")]
 _Fps = Annotated[float | None, typer.Option(metavar="R", help="Frames per second instead of --frames.")]
-_Point = Annotated[str, typer.Option(metavar="POINT", help="fpr=RATE as the weights carry, or threshold=SCORE.")]
+_Point = Annotated[
+    str, typer.Option(metavar="POINT", help="fpr=RATE or error=RATE as the weights carry, or threshold=SCORE.")
+]
 _Device = Annotated[str, typer.Option(help="auto, CPU, GPU.")]
 _Precision = Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the networks.")]
 _Threads = Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")]

@@ -59,6 +59,11 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), dtype=np.float32)
 
 
+def calibration_words(detector: object) -> str:
+    """How a detector's scores are calibrated, in words; empty where it does not say (``calibration_words``)."""
+    return str(getattr(detector, "calibration_words", ""))
+
+
 class CropDetector(Protocol):
     """A detector that scores face crops one by one.
 
@@ -75,6 +80,8 @@ class CropDetector(Protocol):
         precision: ``f32`` or ``bf16``.
         device: Where it runs.
         operating_points: By name, such as ``fpr=0.01``; empty when the weights carry none.
+
+    Where scores are calibrated, ``calibration_words`` says how.
     """
 
     name: str

@@ -104,7 +104,13 @@ def point_words(point: OperatingPoint | None) -> str:
             "How many genuine faces reach it has not been measured."
         )
     share = capitalised(rate_words(point.false_positive_rate))
-    return f"{share} genuine faces of the comparison set ({point.chosen_on}) reach the FAKE line at {line}."
+    said = f"{share} genuine faces of the comparison set ({point.chosen_on}) reach the FAKE line at {line}."
+    if point.target_error is None:
+        return said
+    return (
+        f"{said} Between {line_words(point.lower_threshold)} and {line} no answer is given, so that of genuine and of "
+        f"forged faces like those of the set, each, at most {rate_words(point.target_error)} get the wrong one."
+    )
 
 
 def expert_words(name: str) -> str:

@@ -1,20 +1,24 @@
-"""Calibration against scikit-learn, and the lines of a verdict against their own rule."""
+"""Calibration against scikit-learn and scipy; weights by video; the record that stores it."""
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit
 from sklearn.calibration import calibration_curve
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from facewitness.errors import ConfigError
+from facewitness.errors import ConfigError, WeightsError
 from facewitness.evaluation.calibration import (
     expected_calibration_error,
+    fit_calibration,
     fit_isotonic,
     fit_platt,
-    operating_points,
+    fit_temperature,
+    grouped_weights,
 )
-from facewitness.records import VerdictLabel
-from facewitness.verdicts import judge
+from facewitness.score_maps import Calibration, log_odds
+from facewitness.weights import WeightsRecord
 
 
 def drawn(seed, count=400, *, ties=False):
@@ -99,54 +103,118 @@ def test_calibration_error_equals_the_bins_of_sklearn():
         expected_calibration_error([0.2], [1], bins=0)
 
 
-def test_lines_follow_the_rule():
-    reals, fakes = np.arange(99) / 100, np.linspace(0.605, 0.995, 40)
-    points = operating_points(reals, fakes, fprs=(0.01, 0.05), chosen_on="a ladder")
-    one, five = points["fpr=0.01"], points["fpr=0.05"]
-    assert one.threshold == 0.980001  # no real reaches it: (0 + 1) / 100 is just allowed
-    assert one.false_positive_rate == 0.01
-    assert five.threshold == 0.940001  # 0.95, 0.96, 0.97 and 0.98 reach it: (4 + 1) / 100
-    assert five.false_positive_rate == 0.05
-    assert five.lower_threshold == one.lower_threshold == pytest.approx(fakes[3], abs=1e-6)  # floor(0.1 * 41) = 4
-    assert (fakes < five.lower_threshold).sum() == 3
-    assert judge(0.96, five).label is VerdictLabel.FAKE
-    assert judge(0.7, five).label is VerdictLabel.UNCERTAIN
-    assert judge(0.6, five).label is VerdictLabel.REAL
+def test_logit_is_that_of_scipy():
+    values = np.r_[1e-12, np.linspace(0.01, 0.99, 50)]
+    np.testing.assert_allclose(log_odds(values), logit(values), rtol=1e-12)
+    np.testing.assert_array_equal(log_odds([0.0, 1.0]), [-40.0, 40.0])
 
 
-def test_ties_never_raise_the_rate():
-    reals = np.r_[np.zeros(80), np.full(20, 0.5)]
-    point = operating_points(reals, np.full(20, 0.9), fprs=(0.1,), chosen_on="ties")["fpr=0.1"]
-    assert point.threshold == 0.500001
-    assert point.false_positive_rate == pytest.approx(1 / 101)
-    assert point.lower_threshold == point.threshold  # the fakes score above it: nothing is uncertain
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_temperature_is_the_minimum_that_scipy_finds(seed):
+    rng = np.random.default_rng(seed)
+    logits, labels = drawn(seed)
+    logits = 3.0 * (logits + 3.5)  # three times too sure
+    weights = rng.uniform(0.2, 2.0, labels.size)
+    fakes, reals = weights[labels == 1].sum(), weights[labels == 0].sum()
+    targets = np.where(labels == 1, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
+
+    def loss(temperature):
+        scaled = logits / temperature
+        return np.sum(weights * (np.logaddexp(0, scaled) - targets * scaled))
+
+    oracle = minimize_scalar(loss, bounds=(0.05, 50), method="bounded", options={"xatol": 1e-9})
+    scale, bias = fit_temperature(logits, labels, weights=weights)
+    assert 1 / scale == pytest.approx(oracle.x, rel=1e-5)
+    assert bias == 0
+    assert oracle.x > 1.5
 
 
-def test_new_reals_keep_the_rate_on_average():
-    """With 60 reals the plain 95 % quantile lets too many through; the rule does not."""
-    rng = np.random.default_rng(5)
-    ours, plain = [], []
-    for _ in range(800):
-        reals, fresh = rng.random(60), rng.random(500)
-        point = operating_points(reals, [0.9] * 10, fprs=(0.05,), chosen_on="uniform")["fpr=0.05"]
-        ours.append((fresh >= point.threshold).mean())
-        plain.append((fresh >= np.quantile(reals, 0.95)).mean())
-    assert 0.045 < np.mean(ours) <= 0.0515
-    assert np.mean(plain) > 0.06
+def test_temperature_needs_logits_that_point_the_right_way():
+    logits, labels = np.r_[-np.ones(50), np.ones(50)] * 40.0, np.repeat([0, 1], 50)
+    np.testing.assert_allclose(fit_temperature(logits, labels).apply([40.0]), [51 / 52], atol=1e-6)
+    with pytest.raises(ConfigError, match="check the labels"):
+        fit_temperature(-logits, labels)
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
+def test_a_weight_of_two_is_a_row_twice(method):
+    logits, labels = drawn(6)
+    scores = expit(logits)
+    twice = np.arange(labels.size) % 3 == 0
+    weighted = fit_calibration(method, scores, labels, fitted_on="x", weights=1.0 + twice)
+    doubled = fit_calibration(method, np.r_[scores, scores[twice]], np.r_[labels, labels[twice]], fitted_on="x")
+    grid = np.linspace(0, 1, 101)
+    np.testing.assert_allclose(weighted.apply(grid), doubled.apply(grid), atol=1e-8)
+    plain = fit_calibration(method, scores, labels, fitted_on="x")
+    assert np.abs(plain.apply(grid) - doubled.apply(grid)).max() > 1e-3
+
+
+def test_a_video_counts_once_whatever_its_length():
+    """A long odd video must not drag the fit: by video the answer stays where the other videos put it."""
+    rng = np.random.default_rng(7)
+    labels = np.repeat([0, 1], 40)
+    scores = expit(rng.normal(4.0 * labels - 2.0, 1.0))
+    frames, frame_labels = np.r_[scores, np.full(2000, 0.5)], np.r_[labels, np.zeros(2000, int)]
+    videos = np.r_[np.arange(80), np.full(2000, 99)]
+    weights = grouped_weights(videos, frame_labels)
+    assert weights.sum() == pytest.approx(81)
+    assert weights[80:].sum() == pytest.approx(1.0)
+    alone, grouped, plain = (
+        fit_calibration("platt", s, y, fitted_on="x", weights=w).apply(0.5)
+        for s, y, w in ((scores, labels, None), (frames, frame_labels, weights), (frames, frame_labels, None))
+    )
+    assert abs(grouped - alone) < 0.15
+    assert plain < 0.2 < grouped
+
+
+def test_weights_by_kind_and_share():
+    videos, labels = ["a", "a", "b", "c", "d", "e"], [0, 0, 1, 1, 1, 1]
+    kinds = ["", "", "swap", "swap", "swap", "gan"]
+    weights = grouped_weights(videos, labels, kinds=kinds)
+    np.testing.assert_allclose(weights, [0.5, 0.5, 2 / 3, 2 / 3, 2 / 3, 2.0])
+    even = grouped_weights(videos, labels, fake_share=0.5)
+    np.testing.assert_allclose([even[:2].sum(), even[2:].sum()], 2.5)
+    with pytest.raises(ConfigError, match="share of fakes"):
+        grouped_weights(videos, labels, fake_share=1.0)
+    with pytest.raises(ConfigError, match="must be"):
+        grouped_weights(videos, labels[:3])
+    with pytest.raises(ConfigError, match="above 0"):
+        fit_platt([0.0, 1.0], [0, 1], weights=[1.0, 0.0])
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
+def test_calibration_mends_and_is_stored(tmp_path, method):
+    rng = np.random.default_rng(8)
+    chances = rng.random(4000)
+    labels = (rng.random(4000) < chances).astype(int)
+    sure = expit(2.5 * logit(chances))  # the right order, far too sure
+    made = fit_calibration(method, sure[::2], labels[::2], fitted_on="2000 made-up faces")
+    after = expected_calibration_error(made.apply(sure[1::2]), labels[1::2])
+    assert after < 0.05
+    assert expected_calibration_error(sure[1::2], labels[1::2]) > 0.1
+    if method == "temperature":
+        assert 1 / made.scale == pytest.approx(2.5, rel=0.1)
+    record = WeightsRecord("a.onnx", "0" * 64, "laa_net", "mine", calibration={"score": made.to_dict()})
+    record.write(tmp_path / "a.json")
+    again = WeightsRecord.read(tmp_path / "a.json").score_calibration()
+    assert again == made
+    np.testing.assert_array_equal(again.apply(sure), made.apply(sure))
+    assert WeightsRecord("a", "0", "x", "mine").score_calibration() is None
 
 
 @pytest.mark.parametrize(
-    ("reals", "fakes", "settings", "message"),
+    "values",
     [
-        (np.linspace(0, 1, 98), [0.5] * 9, {}, "at least 99 reals, got 98"),
-        (np.zeros(99), [0.5] * 8, {}, "at least 9 fakes, got 8"),
-        (np.ones(99), [0.5] * 9, {}, "score 1.0"),
-        ([3.0] * 99, [0.5] * 9, {}, "sigmoid"),
-        ([], [0.5] * 9, {}, "n >= 1"),
-        (np.zeros(99), [0.5] * 9, {"fprs": (0.0,)}, "in \\(0, 1\\)"),
-        (np.zeros(99), [0.5] * 9, {"missed_share": 1.0}, "missed_share"),
+        {"method": "tea", "fitted_on": "x"},
+        {"method": "platt", "fitted_on": "x", "scale": -1.0},
+        {"method": "isotonic", "fitted_on": "x"},
+        {"method": "isotonic", "fitted_on": "x", "scores": [0.2, 0.1], "probabilities": [0.0, 1.0]},
+        {"method": "isotonic", "fitted_on": "x", "scores": [0.1, 0.2], "probabilities": [1.0, 0.0]},
+        {"method": "temperature", "fitted_on": "x", "temperature": 2.0},
     ],
 )
-def test_lines_that_cannot_be_drawn(reals, fakes, settings, message):
-    with pytest.raises(ConfigError, match=message):
-        operating_points(reals, fakes, chosen_on="x", **settings)
+def test_a_calibration_that_is_none_is_refused(values):
+    with pytest.raises(ConfigError):
+        Calibration.from_dict(values)
+    with pytest.raises(WeightsError, match=r"record of a\.onnx"):
+        WeightsRecord("a.onnx", "0", "x", "mine", calibration={"score": values}).score_calibration()

@@ -9,7 +9,19 @@ import pytest
 
 from unit.house.house_paths import PACKAGE, modules
 
-ROOT_MODULES = {"errors", "records", "registry", "config", "runtime", "weights", "selftest", "jpeg", "h264", "wording"}
+ROOT_MODULES = {
+    "errors",
+    "records",
+    "registry",
+    "config",
+    "runtime",
+    "weights",
+    "selftest",
+    "jpeg",
+    "h264",
+    "wording",
+    "score_maps",
+}
 ALLOWED: dict[str, set[str]] = {
     "media": set(),
     "faces": {"media"},
