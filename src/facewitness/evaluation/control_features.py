@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from facewitness.errors import ConfigError, MediaError
 from facewitness.evaluation.controls import FOLDS, L2, SPECTRUM_RULE, cross_validated_logits, radial_power_spectrum
-from facewitness.evaluation.metrics import Interval, bootstrap_interval, roc_auc
+from facewitness.evaluation.metrics import Interval, auc_interval
 from facewitness.evaluation.record_frames import ReadFrame
 from facewitness.evaluation.scoring import Evidence
 from facewitness.media.jpeg_tables import jpeg_quality
@@ -212,7 +212,7 @@ def _one_control(
         return None, "not measured: too few identities or videos of one label for folds"
     try:
         logits = cross_validated_logits(matrix, labels, ids, rng=rng, folds=folds)
-        return bootstrap_interval(roc_auc, logits, labels, ids=ids, rng=rng, resamples=resamples), ""
+        return auc_interval(logits, labels, ids=ids, rng=rng, resamples=resamples), ""
     except ConfigError as error:
         return None, f"not measured: {error}"
 

@@ -135,6 +135,25 @@ def record_columns(record: Record) -> Row:
     }
 
 
+def guarded(record: Record, frames: Iterable[ReadFrame]) -> Iterator[ReadFrame]:
+    """The frames; where a library fails on an odd file in a way nobody foresaw, a frame that says so, and the end.
+
+    Raises:
+        FacewitnessError: What this package raises on purpose is passed on.
+    """
+    seen = 0
+    try:
+        for frame in frames:
+            yield frame
+            seen = frame.index + 1
+    except FacewitnessError:
+        raise
+    except Exception as error:  # noqa: BLE001 - logged, and said in the row
+        # One odd file must not cost the other thousand.
+        _LOG.exception("unexpected failure on %s", record.path)
+        yield ReadFrame(seen, 0.0, None, f"{UNREADABLE}: {type(error).__name__}: {error}")
+
+
 class FaceScorer:
     """Finds, cuts and scores the faces of records, batched over frames and records.
 
@@ -191,19 +210,7 @@ class FaceScorer:
         """Rows of a record whose scores come with the next flush."""
         found = RecordScores(record, [])
         shared = record_columns(record)
-        source = iter(frames)
-        while True:
-            try:
-                frame = next(source, None)
-            except FacewitnessError:
-                raise
-            except Exception as error:  # noqa: BLE001 - logged, and said in the row
-                # A library's failure on one odd file must not cost the other thousand.
-                _LOG.exception("unexpected failure on %s", record.path)
-                frame = ReadFrame(len(found.rows), 0.0, None, f"{UNREADABLE}: {type(error).__name__}: {error}")
-                source = iter(())
-            if frame is None:
-                break
+        for frame in guarded(record, frames):
             self._look_at(frame, shared, found)
         if not found.rows:
             found.rows.append(_row(shared, ReadFrame(0, 0.0, None), 0, f"{UNREADABLE}: it holds no frames"))
@@ -233,15 +240,13 @@ class FaceScorer:
 
     def _boxes(self, frame: ReadFrame) -> tuple[list[NDArray[np.float32]], str]:
         """Boxes of the faces that are scored, largest first, and why there are none."""
-        if frame.pixels is None:
-            return [], frame.problem
-        if frame.boxes is not None:
-            boxes = list(frame.boxes)
-        else:
+        boxes = list(frame.boxes or ())
+        if frame.boxes is None and frame.pixels is not None:
             try:
                 boxes = [face.box for face in self.finder.find(frame.pixels)]
-            except FaceError as error:
-                return [], f"{NO_FACE}: {error}"
+            except Exception as error:  # noqa: BLE001 - as in `guarded`
+                _LOG.exception("looking for faces failed on %s", frame.path)
+                return [], f"{NO_FACE}: the search failed, {type(error).__name__}: {error}"
         if not boxes:
             return [], NO_FACE
         sizes = [float(max(box[2] - box[0], box[3] - box[1])) / frame.scale for box in boxes]
