@@ -24,8 +24,10 @@ VERBS: Final[dict[str, str]] = {
     "list": "facewitness.cli.list_detectors:list_detectors",
     "doctor": "facewitness.cli.doctor:doctor",
     "blend": "facewitness.cli.blend:blend",
+    "prepare": "facewitness.cli.prepare:prepare",
     "train": "facewitness.cli.train:train",
     "evaluate": "facewitness.cli.evaluate:evaluate",
+    "calibrate": "facewitness.cli.calibrate:calibrate",
     "export": "facewitness.cli.export:export",
 }
 """Verb to ``module:function``; the function's docstring is the verb's help."""

@@ -135,10 +135,22 @@ class PreparedVideo:
     problem: str = ""
     notes: tuple[str, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only; `from_dict` turns it back."""
+        return {**vars(self), "record": self.record.to_dict(), "frames": [_plain(frame) for frame in self.frames]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> PreparedVideo:
+        """A video from `to_dict`; raises whatever comes of values that are none."""
+        plain = {**values, "record": Record.from_dict(values["record"])}
+        plain["frames"] = tuple(PreparedFrame(**_tuples(frame)) for frame in values["frames"])
+        for name in ("without_face", "notes"):
+            plain[name] = tuple(values.get(name, ()))
+        return cls(**plain)
+
     def to_json(self) -> str:
         """One line of the index."""
-        values = {**vars(self), "record": self.record.to_dict(), "frames": [_plain(frame) for frame in self.frames]}
-        return json.dumps(values, allow_nan=False, separators=(",", ":"))
+        return json.dumps(self.to_dict(), allow_nan=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str) -> PreparedVideo:
@@ -148,12 +160,7 @@ class PreparedVideo:
             ConfigError: If the line does not hold one.
         """
         try:
-            values: dict[str, Any] = json.loads(line)
-            frames = [_tuples(frame) for frame in values.pop("frames")]
-            record = Record.from_dict(values.pop("record"))
-            for name in ("without_face", "notes"):
-                values[name] = tuple(values.get(name, ()))
-            return cls(record, tuple(PreparedFrame(**frame) for frame in frames), **values)
+            return cls.from_dict(json.loads(line))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             msg = f"a line of {INDEX_FILE} is damaged: {error}; run the preparation again, it repairs what is missing"
             raise ConfigError(msg) from error

@@ -23,7 +23,7 @@ from facewitness.datasets.prepare.settings import PrepareSettings
 from facewitness.datasets.prepare.sources import FrameSource, MaskSource, open_source
 from facewitness.datasets.prepared import Points, PreparedFrame, PreparedVideo, write_file
 from facewitness.datasets.records import Record
-from facewitness.errors import FaceError, FacewitnessError, MediaError, MissingExtraError
+from facewitness.errors import ConfigError, FaceError, FacewitnessError, MediaError, MissingExtraError
 from facewitness.faces.finder import Face, FaceFinder
 from facewitness.faces.levelling import align_eyes
 from facewitness.media.audio import read_audio
@@ -77,6 +77,11 @@ class _Work:
         self.written += write_file(self.job.out / path, data)
         return path
 
+    def words(self, error: BaseException) -> str:
+        """What went wrong, without the machine's own paths."""
+        text = str(error).replace(f"{self.job.root / self.record.path}: ", "").replace(f"{self.job.root}/", "")
+        return " ".join(text.split()) or type(error).__name__
+
     def picture(self, kind: str, index: int, image: NDArray[np.uint8]) -> str:
         ending = ".png" if image.ndim == 2 else self.job.settings.suffix
         return self.write(f"{kind}/{self.name}/{index:06d}{ending}", encode(image, self.job.settings))
@@ -112,7 +117,7 @@ def prepare_video(record: Record, job: Job, finder: FaceFinder) -> tuple[Prepare
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise
-        problem = " ".join(str(error).replace(str(job.root), "").split()) or type(error).__name__
+        problem = work.words(error)
         work.frames.clear()
         work.without_face.clear()
         audio = clip = ""
@@ -133,21 +138,51 @@ def _note_done(video: PreparedVideo, work: _Work) -> int:
     state = {
         "steps": list(work.job.steps),
         "source_bytes": source_bytes(work.job.root, video.record),
-        "written": work.written,
-        "video": json.loads(video.to_json()),
+        "video": video.to_dict(),
     }
-    return write_file(state_file(work.job.out, video.record.video_id), json.dumps(state).encode())
+    data = json.dumps(state, allow_nan=False, separators=(",", ":")).encode()
+    return write_file(state_file(work.job.out, video.record.video_id), data)
 
 
-def read_done(record: Record, job: Job) -> tuple[PreparedVideo, int] | None:
-    """What an earlier run made of a record, and the bytes written; None where it has to be made, as after a problem."""
+def note_problem(record: Record, job: Job, problem: str) -> int:
+    """Note a record as done with a problem; returns the bytes written."""
+    work = _Work(job, record, safe_name(record.video_id))
+    _sweep(work)
+    return _note_done(PreparedVideo(record, problem=problem), work)
+
+
+def read_done(record: Record, job: Job) -> PreparedVideo | None:
+    """What an earlier run made of a record; None where it has to be made, as after a problem."""
     try:
-        state: dict[str, Any] = json.loads(state_file(job.out, record.video_id).read_bytes())
-        same = state["source_bytes"] == source_bytes(job.root, record) and set(job.steps) <= set(state["steps"])
-        video = PreparedVideo.from_json(json.dumps(state["video"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        state = read_state(state_file(job.out, record.video_id))
+        same = state.source_bytes == source_bytes(job.root, record) and set(job.steps) <= set(state.steps)
+    except (OSError, ConfigError):
         return None
-    return (video, int(state["written"])) if same and video.record == record and not video.problem else None
+    return state.video if same and state.video.record == record and not state.video.problem else None
+
+
+@dataclass(frozen=True)
+class State:
+    """The file that says that a record is done: what was made, by which steps, from how many bytes."""
+
+    video: PreparedVideo
+    steps: tuple[str, ...]
+    source_bytes: int
+
+
+def read_state(path: Path) -> State:
+    """Read a record's file.
+
+    Raises:
+        OSError: If it is missing.
+        ConfigError: If it is damaged.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+        return State(PreparedVideo.from_dict(values["video"]), tuple(values["steps"]), values["source_bytes"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{path} is damaged ({error}); delete it and prepare again"
+        raise ConfigError(msg) from error
 
 
 def source_bytes(root: Path, record: Record) -> int:
@@ -252,7 +287,7 @@ def _audio(work: _Work) -> str:
     except MediaError as error:
         if work.record.kind == "audio":
             raise
-        work.notes.append("no sound: " + " ".join(str(error).replace(str(work.job.root), "").split()))
+        work.notes.append(f"no sound: {work.words(error)}")
         return ""
     work.notes += sound.warnings
     memory = BytesIO()

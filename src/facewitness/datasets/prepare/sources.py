@@ -174,16 +174,25 @@ def _hdf5(root: Path, place: str, frames: int, *, official: bool) -> FrameSource
     return FrameSource(read, chosen.astype(np.float64))
 
 
+def require_h5py() -> Any:
+    """The package h5py.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        msg = "HDF5 needs h5py: pip install 'facewitness[torch]'"
+        raise MissingExtraError(msg) from error
+    return h5py
+
+
 @contextmanager
 def _open_array(path: Path, group: str) -> Iterator[Any]:
     """The array of one video in an HDF5 file."""
     try:
-        import h5py
-    except ImportError as error:
-        msg = "reading HDF5 needs h5py: pip install 'facewitness[torch]'"
-        raise MissingExtraError(msg) from error
-    try:
-        file = h5py.File(path, "r")
+        file = require_h5py().File(path, "r")
     except OSError as error:
         msg = f"{path}: cannot be read as HDF5 ({error}); copy it again"
         raise MediaError(msg) from error
