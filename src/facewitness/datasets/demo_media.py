@@ -333,7 +333,7 @@ def _painted(picture: Image, rng: np.random.Generator) -> Image:
 
 def _save(path: Path, pixels: Image, quality: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Pictures.fromarray(pixels).save(path, quality=quality)
+    Pictures.fromarray(pixels).save(path, format=None if path.suffix else "JPEG", quality=quality)
 
 
 class EmptyMaker(_Files):
