@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import cv2
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from facewitness.datasets.prepared import PreparedSet
 from facewitness.detectors.laa_net.recipe import TrainingRecipe
 from facewitness.errors import FaceError, MediaError
 from facewitness.media.images import read_image
@@ -83,7 +83,7 @@ class ItemMaker:
         recipe: TrainingRecipe,
         *,
         augment: bool,
-        partners: NDArray[np.intp] | None = None,
+        partners: Sequence[NDArray[np.intp]] | None = None,
     ) -> None:
         self.config = recipe.item_config(augment=augment)
         self.partners = partners
@@ -125,7 +125,7 @@ class TrainingItems(Dataset[tuple[TrainingItem, ItemRequest, tuple[str, ...]]]):
     """
 
     def __init__(
-        self, videos: Sequence[LaaVideo], recipe: TrainingRecipe, partners: NDArray[np.intp] | None = None
+        self, videos: Sequence[LaaVideo], recipe: TrainingRecipe, partners: Sequence[NDArray[np.intp]] | None = None
     ) -> None:
         self.make = ItemMaker(videos, recipe, augment=True, partners=partners)
         self.seed = recipe.seed
@@ -234,11 +234,11 @@ class PseudoFakes(Dataset[TrainingItem | str]):
     Args:
         videos: Real videos.
         recipe: How.
-        cache: As `partners_of`.
+        prepared: As `partners_of`.
     """
 
-    def __init__(self, videos: Sequence[LaaVideo], recipe: TrainingRecipe, cache: Path | None = None) -> None:
-        partners = partners_of(videos, cache) if recipe.pseudo_fakes == "bi" else None
+    def __init__(self, videos: Sequence[LaaVideo], recipe: TrainingRecipe, prepared: PreparedSet | None = None) -> None:
+        partners = partners_of(videos, prepared) if recipe.pseudo_fakes == "bi" else None
         self.make = ItemMaker(videos, recipe, augment=False, partners=partners)
         self.recipe = recipe
         self.rows = [
@@ -318,7 +318,7 @@ class LaaData(LightningDataModule):
         machine: Workers and processes.
         accumulate: Batches per step.
         first_batch: Batches that are done already.
-        cache: Folder for the partners of blended images.
+        prepared: Where the videos come from, for the partners of blended images.
     """
 
     def __init__(
@@ -329,14 +329,14 @@ class LaaData(LightningDataModule):
         *,
         accumulate: int = 1,
         first_batch: int = 0,
-        cache: Path | None = None,
+        prepared: PreparedSet | None = None,
     ) -> None:
         super().__init__()
         self.videos, self.recipe, self.machine = videos, recipe, machine
         self.accumulate, self.first_batch = accumulate, first_batch
-        partners = partners_of(videos.train, cache) if recipe.pseudo_fakes == "bi" else None
+        partners = partners_of(videos.train, prepared) if recipe.pseudo_fakes == "bi" else None
         self.items = TrainingItems(videos.train, recipe, partners)
-        self.pseudo = PseudoFakes(videos.val_real, recipe, cache)
+        self.pseudo = PseudoFakes(videos.val_real, recipe, prepared)
         self.plain = PlainFaces((*videos.val_real, *videos.val_fake) if videos.val_fake else (), recipe)
 
     def batches(self, processes: int = 1, rank: int = 0) -> RunBatches:

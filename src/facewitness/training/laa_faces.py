@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.datasets.prepared import Points, PreparedFrame, PreparedSet, PreparedVideo
+from facewitness.datasets.prepared import NEIGHBOURS_FILE, Points, PreparedFrame, PreparedSet, PreparedVideo
 from facewitness.detectors.laa_net.recipe import TrainingRecipe
 from facewitness.errors import ConfigError
 from facewitness.pseudofakes.neighbours import nearest_faces
@@ -38,10 +38,12 @@ class LaaFace:
     Attributes:
         path: Picture of the cut face.
         landmarks: ``(68 or 81, 2)`` float32, pixels of the picture.
+        position: Of the frame in ``PreparedSet.frames()``.
     """
 
     path: Path
     landmarks: NDArray[np.float32]
+    position: int
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,11 @@ def split_videos(prepared: PreparedSet, recipe: TrainingRecipe) -> LaaVideos:
     else:
         in_val = [v.record.split == "val" for v in videos]
     found: dict[tuple[bool, Label], list[LaaVideo]] = {(s, label): [] for s in (False, True) for label in Label}
+    sizes = np.cumsum([0, *(len(v.frames) for v in prepared.videos)]).tolist()
+    first = {v.record.video_id: start for v, start in zip(prepared.videos, sizes, strict=False)}
     left_out = 0
     for video, is_val in zip(videos, in_val, strict=True):
-        faces = _faces(prepared.folder, video)
+        faces = _faces(prepared.folder, video, first[video.record.video_id])
         if faces:
             record = video.record
             found[is_val, Label(record.label)].append(LaaVideo(record.video_id, Label(record.label), faces))
@@ -133,12 +137,12 @@ def _held_out(videos: Sequence[PreparedVideo], recipe: TrainingRecipe) -> set[st
     return set(order[: max(1, round(recipe.validation_share * len(order)))])
 
 
-def _faces(folder: Path, video: PreparedVideo) -> tuple[LaaFace, ...]:
+def _faces(folder: Path, video: PreparedVideo, first: int) -> tuple[LaaFace, ...]:
     found = []
-    for frame in video.frames:
+    for position, frame in enumerate(video.frames, start=first):
         path, points = _picture_of(frame)
         if path and len(points) >= 68:
-            found.append(LaaFace(folder / path, np.array(points, dtype=np.float32)))
+            found.append(LaaFace(folder / path, np.array(points, dtype=np.float32), position))
     return tuple(found)
 
 
@@ -174,19 +178,25 @@ def spread_frames(count: int, wanted: int) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, wanted)).tolist()})
 
 
-def partners_of(videos: Sequence[LaaVideo], cache: Path | None) -> NDArray[np.intp]:
+def partners_of(videos: Sequence[LaaVideo], prepared: PreparedSet | None = None) -> list[NDArray[np.intp]]:
     """For every frame the frames of other videos with the nearest landmarks.
 
     Args:
         videos: Real videos; their frames are numbered one video after the other.
-        cache: Folder in which the answer is kept; None, or one that cannot be written, keeps nothing.
+        prepared: Where they come from: its own neighbours are taken where that step was run and they reach, else the
+            answer is kept in its folder for the next run. None computes and keeps nothing.
 
     Returns:
-        ``(n, k)`` numbers of frames, nearest first; k is 30, or as many as every frame has.
+        For each frame the numbers of its partners, nearest first: 30, or as many as there are.
 
     Raises:
         ConfigError: If there is one video only.
     """
+    if prepared is not None and (prepared.folder / NEIGHBOURS_FILE).is_file():
+        found = _named_partners(videos, prepared.neighbours())
+        if all(len(row) for row in found):
+            return found
+        _LOG.warning("%s: neighbours lie outside the training videos for some faces; computed anew", prepared.folder)
     faces = np.stack([face.landmarks[:68] for video in videos for face in video.faces])
     owner = np.repeat(np.arange(len(videos)), [len(video.faces) for video in videos])
     count = min(PARTNERS, len(faces) - int(np.bincount(owner).max()))
@@ -194,13 +204,21 @@ def partners_of(videos: Sequence[LaaVideo], cache: Path | None) -> NDArray[np.in
         msg = "blended images need faces of at least two real videos; prepare more, or train with a recipe of kind sbi"
         raise ConfigError(msg)
     digest = hashlib.sha256(faces.tobytes() + owner.astype(np.int64).tobytes() + bytes([count])).hexdigest()[:16]
-    path = None if cache is None else cache / f"partners-{digest}.npy"
+    path = None if prepared is None else prepared.folder / f"partners-{digest}.npy"
     if path is not None and path.is_file():
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.intp)
-    found, _ = nearest_faces(faces, owner, np.arange(len(faces)), count=count)
+        return list(np.asarray(np.load(path, allow_pickle=False), dtype=np.intp))
+    table, _ = nearest_faces(faces, owner, np.arange(len(faces)), count=count)
     if path is not None:
-        _keep(path, found)
-    return found
+        _keep(path, table)
+    return list(table)
+
+
+def _named_partners(videos: Sequence[LaaVideo], table: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+    """The neighbours of the preparation that are among these videos."""
+    positions = np.array([face.position for video in videos for face in video.faces], dtype=np.intp)
+    number = np.full(len(table) + 1, -1, np.intp)  # the last entry serves -1, no neighbour
+    number[positions] = np.arange(len(positions))
+    return [row[row >= 0][:PARTNERS] for row in number[table[positions]]]
 
 
 def _keep(path: Path, values: NDArray[np.intp]) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import Optimizer
 
-from facewitness.detectors.laa_net.losses import laa_net_loss
-from facewitness.detectors.laa_net.model import LaaNet
+from facewitness.detectors.laa_net.losses import StepCounts, laa_net_loss
+from facewitness.detectors.laa_net.model import LaaNet, LaaNetOutput
 from facewitness.detectors.laa_net.recipe import TrainingRecipe
 from facewitness.errors import FaceError
 from facewitness.evaluation.metrics import roc_auc
@@ -110,7 +110,7 @@ class LaaTraining(LightningModule):
         items = len(self.data.pseudo) * self.recipe.images_per_item
         self._pseudo = torch.zeros(3, items, device=self.device, dtype=torch.float64)
         self._plain = torch.zeros(2, len(self.data.plain), device=self.device, dtype=torch.float64)
-        self._losses = torch.zeros(2, device=self.device, dtype=torch.float64)
+        self._losses = torch.zeros(7, device=self.device, dtype=torch.float64)
 
     def validation_step(self, batch: LaaBatch, _index: int, dataloader_idx: int = 0) -> None:
         """Logits and loss of one batch."""
@@ -126,9 +126,30 @@ class LaaTraining(LightningModule):
         per_item = self.recipe.images_per_item
         rows = (batch.index[:, None] * per_item + torch.arange(per_item, device=batch.index.device)).flatten()
         self._pseudo[:, rows] = torch.stack([values, batch.labels[:, 0].double(), torch.ones_like(values)])
-        twice = self.recipe.network.scores_twice_through_sigmoid
-        parts = laa_net_loss(output, targets_of(batch), self.recipe.losses, with_double_sigmoid=twice)
-        self._losses += torch.stack([parts.total.double() * len(rows), parts.total.new_tensor(len(rows)).double()])
+        self._losses += self._loss_sums(output, batch)
+
+    def _loss_sums(self, output: LaaNetOutput, batch: LaaBatch) -> Tensor:
+        """Heatmap, score, consistency, other, each undivided; images, points, fakes."""
+        targets = targets_of(batch)
+        one = targets.label.new_ones(())
+        parts = laa_net_loss(
+            output,
+            targets,
+            self.recipe.losses,
+            with_double_sigmoid=self.recipe.network.scores_twice_through_sigmoid,
+            counts=StepCounts(one, one, one),
+        )
+        counts = StepCounts.of(targets)
+        values = (parts.heatmap, parts.score, parts.consistency, parts.other)
+        return torch.stack([v.double() for v in (*values, counts.images, counts.points, counts.fakes)])
+
+    def _validation_loss(self, sums: Tensor) -> float:
+        """The loss of all validation images as if they were one batch, whatever batches they came in."""
+        heatmap, score, consistency, other, images, points, fakes = sums.tolist()
+        losses = self.recipe.losses
+        fewest = 1.0 if losses.mode == "official" else images
+        asked = fakes if losses.consistency_of_reals == "skip" else images
+        return float(heatmap / max(points, fewest) + consistency / max(asked, 1.0) + (score + other) / images)
 
     def on_validation_epoch_end(self) -> None:
         """Figures over all rows of all processes."""
@@ -140,7 +161,7 @@ class LaaTraining(LightningModule):
         if 2 * seen.sum() < len(seen):
             msg = f"{len(seen) - seen.sum()} of {len(seen)} validation images cannot be used; prepare the data again"
             raise FaceError(msg)
-        found = {"loss": float(losses[0] / losses[1]), "unusable": float(len(seen) - seen.sum())}
+        found = {"loss": self._validation_loss(losses), "unusable": float(len(seen) - seen.sum())}
         found["accuracy"] = float(np.mean((logits[seen] >= 0) == (labels[seen] >= 0.5)))
         found["auc"] = _auc(logits[seen], labels[seen])
         if plain.numel():

@@ -106,7 +106,7 @@ def train_laa(job: LaaRun, *, on_validation: Callable[[int, Mapping[str, float]]
     model, origin = start_network(recipe, job.init)
     resume = run / LAST
     step, done = _progress(resume)
-    data = LaaData(videos, recipe, machine, accumulate=job.accumulate, first_batch=done, cache=job.data)
+    data = LaaData(videos, recipe, machine, accumulate=job.accumulate, first_batch=done, prepared=prepared)
     module = LaaTraining(model, recipe, data, accumulate=job.accumulate)
     batches = data.batches(machine.processes)
     rule = BestRule(recipe.keep_best)

@@ -71,6 +71,7 @@ class LaaStep:
         self.recipe = recipe
         self.sums = torch.zeros(len(PARTS))
         self._norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+        self.hold_statistics()
 
     def enter_epoch(self, epoch: int, optimizer: Optimizer) -> float:
         """Set the learning rate of an epoch, and freeze the backbone or let it go.

@@ -19,7 +19,7 @@ from facewitness.evaluation.calibration import expected_calibration_error, fit_p
 from facewitness.evaluation.verdict_lines import operating_points
 from facewitness.records import OperatingPoint
 from facewitness.selftest import self_test_entry
-from facewitness.training.lite_validation import ValidationSet, build_validation, validation_metrics
+from facewitness.training.lite_validation import REAL_OF, Kind, ValidationSet, build_validation, validation_metrics
 from facewitness.training.pair_data import FaceStore
 from facewitness.weights import WeightsRecord, sha256_of
 
@@ -142,13 +142,15 @@ def _measured(
 def calibrate(data: ValidationSet, logits: NDArray[np.float32]) -> dict[str, ExpertCalibration]:
     """Platt scaling of both experts.
 
-    The expert for blends learns from real faces and the recipe's own forgeries, the one for synthetic faces from all
-    real faces and synthetic ones; what the other expert is for is left out.
+    The expert for blends learns from the recipe's own forgeries and their genuine partners, the one for synthetic faces
+    from all real faces and synthetic ones; what the other expert is for is left out.
     """
     lines = {}
-    for i, (expert, kind) in enumerate(zip(EXPERTS, ("own", "synthetic"), strict=True)):
-        chosen = np.concatenate([data.pick("real"), data.pick(kind)])  # type: ignore[arg-type]
-        labels = np.array([data.rows[j].kind != "real" for j in chosen], dtype=np.int64)
+    kinds: tuple[Kind, ...] = ("own", "synthetic")
+    for i, (expert, kind) in enumerate(zip(EXPERTS, kinds, strict=True)):
+        fakes = data.pick(kind)
+        chosen = np.concatenate([data.pick(REAL_OF[kind]), fakes])
+        labels = np.arange(len(chosen)) >= len(chosen) - len(fakes)
         scale, bias = fit_platt(logits[chosen, i], labels)
         lines[expert] = ExpertCalibration(float(scale), float(bias))
     return lines
@@ -157,7 +159,7 @@ def calibrate(data: ValidationSet, logits: NDArray[np.float32]) -> dict[str, Exp
 def _points(
     detector: LiteDetector, data: ValidationSet, logits: NDArray[np.float32]
 ) -> tuple[dict[str, OperatingPoint], float]:
-    """Operating points on the score that users see, and its calibration error on reals and own forgeries.
+    """Operating points on the score that users see, and its calibration error on own forgeries and their partners.
 
     Each face counts once, in one of the codings in turn, for codings of one face are no independent faces. Soft and
     sharp faces get a threshold each and the higher one counts, so that a kind with few faces is not drowned.
@@ -172,9 +174,9 @@ def _points(
         if len(chosen):
             of_kind.append(operating_points(scores[chosen], fakes, chosen_on=where))
     points = {name: max((kind[name] for kind in of_kind), key=lambda point: point.threshold) for name in of_kind[0]}
+    reals, forged = data.pick("own_real"), data.pick("own")
     error = expected_calibration_error(
-        scores[np.concatenate([data.pick("real"), data.pick("own")])],
-        np.r_[np.zeros(len(data.pick("real"))), np.ones(len(data.pick("own")))],
+        scores[np.concatenate([reals, forged])], np.r_[np.zeros(len(reals)), np.ones(len(forged))]
     )
     return points, error
 

@@ -15,7 +15,7 @@ from facewitness.pseudofakes.degradations import Degradation
 from facewitness.pseudofakes.triangulated import triangulated_swap
 from facewitness.training.pair_data import FaceRef, FaceStore, Image, View, forge, square_inside
 
-Kind = Literal["real", "swap", "own", "synthetic"]
+Kind = Literal["real", "swap", "own", "own_real", "synthetic"]
 
 STRENGTHS: Mapping[str, Degradation] = {
     "q90": Degradation(scale=0.8, jpeg_quality=90),
@@ -29,6 +29,9 @@ _WEIGHTS: Mapping[Kind, float] = {"own": 0.6, "synthetic": 0.4}
 
 _WATCHED: tuple[Kind, ...] = ("own", "synthetic", "swap")
 
+REAL_OF: Mapping[Kind, Kind] = {"own": "own_real", "synthetic": "real", "swap": "real"}
+"""What each kind of fake is told from. A forgery of the recipe may be recoloured as a whole; so is its partner."""
+
 
 @dataclass(frozen=True)
 class ValidationRow:
@@ -36,7 +39,7 @@ class ValidationRow:
 
     Attributes:
         kind: ``real``; ``swap`` (triangulated, a process that training never sees); ``own`` (the recipe's own
-            forgeries); ``synthetic``.
+            forgeries); ``own_real`` (the genuine partners of those, recoloured alike); ``synthetic``.
         strength: Key of `STRENGTHS`.
         group: Group of the face.
         identity: Whom it shows (the target of a forgery).
@@ -109,9 +112,11 @@ def build_validation(
         if swapped is not None:
             add(swapped, ref, group, "swap")
         try:
-            add(forge(store, ref, donors, own_rng, recipe, validation=True).fake, ref, group, "own")
+            pair = forge(store, ref, donors, own_rng, recipe, validation=True)
         except FaceError:
             continue
+        add(pair.fake, ref, group, "own")
+        add(pair.real, ref, group, "own_real")
     for group in recipe.data.fake:
         for ref in store.refs(group, validation=True):
             add(store.image(ref), ref, group, "synthetic")
@@ -159,7 +164,7 @@ def validation_metrics(data: ValidationSet, scores: NDArray[np.float32]) -> dict
         expert = 1 if kind == "synthetic" else 0
         values = []
         for strength in STRENGTHS:
-            real = data.pick("real", strength, sharp_only=kind == "synthetic")
+            real = data.pick(REAL_OF[kind], strength, sharp_only=kind == "synthetic")
             fake = data.pick(kind, strength)
             if not len(real) or not len(fake):
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,12 +9,12 @@ import cv2
 import numpy as np
 
 from facewitness.datasets.prepared import (
-    FORMAT,
-    INDEX_FILE,
-    SETTINGS_FILE,
+    Points,
     PreparedFrame,
+    PreparedSet,
     PreparedVideo,
     fingerprint_of,
+    save_prepared,
 )
 from facewitness.datasets.records import Record
 from facewitness.detectors.laa_net.recipe import TrainingRecipe, load_recipe
@@ -53,7 +52,7 @@ def make_prepared(
     folder: Path, *, train: int = 4, val: int = 2, fakes: int = 2, with_splits: bool = True, with_aligned: bool = False
 ) -> Path:
     """Write the folder; videos are ``train0``, ``val0``, ``fake0`` and so on, fakes belong to the validation."""
-    lines = []
+    videos = []
     kinds = [("train", Label.REAL)] * train + [("val", Label.REAL)] * val + [("val", Label.FAKE)] * fakes
     for number, (split, label) in enumerate(kinds):
         name = f"{split}{number}" if label == Label.REAL else f"fake{number}"
@@ -64,17 +63,14 @@ def make_prepared(
                 image[30:60, 30:60] = cv2.GaussianBlur(image, (9, 9), 0)[30:60, 30:60]
             path = f"crops/{name}/{index:03d}.png"
             write_png(folder / path, image)
-            landmarks = tuple((float(x), float(y)) for x, y in points)
+            landmarks = Points(points)
             aligned = {"aligned": path, "aligned_landmarks": landmarks} if with_aligned else {}
-            frames.append(
-                PreparedFrame(index, index / 25, (0, 0, 96, 96), (0, 0, 96, 96), crop=path, landmarks=landmarks, **aligned)
-            )
+            box = (0, 0, SIDE, SIDE)
+            frames.append(PreparedFrame(index, index / 25, box, box, crop=path, landmarks=landmarks, **aligned))
         record = Record(f"{name}.mp4", name, label, "made", split=split if with_splits else "", sources=(name,))
-        lines.append(PreparedVideo(record, tuple(frames)).to_json())
+        videos.append(PreparedVideo(record, tuple(frames)))
     settings = {"steps": ["crops", "landmarks"], "frames": FRAMES}
-    head = {"format": FORMAT, "dataset": "made", "settings": settings, "fingerprint": fingerprint_of(settings)}
-    (folder / INDEX_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / SETTINGS_FILE).write_text(json.dumps(head), encoding="utf-8")
+    save_prepared(PreparedSet(folder, "made", settings, fingerprint_of(settings), tuple(videos)))
     return folder
 
 
