@@ -19,7 +19,7 @@ from facewitness.errors import CheckpointError, ConfigError
 from facewitness.selftest import self_test_crop
 from facewitness.training import lite_release
 from facewitness.training.lite_release import calibrate, compare_inputs, release_lite
-from facewitness.training.lite_validation import STRENGTHS, ValidationRow, ValidationSet, build_validation
+from facewitness.training.lite_validation import REAL_OF, STRENGTHS, ValidationRow, ValidationSet, build_validation
 from facewitness.weights import WeightsRecord, sha256_of
 from unit.lite.lite_networks import crops, made
 
@@ -63,7 +63,7 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def held_out(monkeypatch):
     """Stand-ins for enough held-out faces: patches, in which a grid makes a fake."""
-    rows = rows_of({"real": 200, "own": 12, "synthetic": 12})
+    rows = rows_of({"real": 200, "own": 12, "own_real": 12, "synthetic": 12})
     pictures = np.stack(crops(len(rows)))
     pictures[[row.kind == "own" for row in rows], ::2] //= 2
     pictures[[row.kind == "synthetic" for row in rows], :, ::2] //= 2
@@ -78,7 +78,7 @@ def held_out(monkeypatch):
 
 
 def test_one_coding_each_gives_every_face_once_and_codings_alike():
-    data, _ = drawn({"real": 31, "own": 10})
+    data, _ = drawn({"real": 31, "own": 10, "own_real": 10})
     for kind, count in (("real", 31), ("own", 10)):
         chosen = [data.rows[i] for i in lite_release._one_coding_each(data, kind)]
         assert [row.identity for row in chosen] == [f"{kind}{i}" for i in range(count)]
@@ -97,12 +97,12 @@ def test_one_coding_each_of_a_real_set(store):
 
 def test_calibration_is_the_logistic_regression_of_each_expert():
     linear = pytest.importorskip("sklearn.linear_model")
-    data, logits = drawn({"real": 300, "own": 200, "synthetic": 100, "swap": 50})
+    data, logits = drawn({"real": 300, "own": 200, "own_real": 200, "synthetic": 100, "swap": 50})
     lines = calibrate(data, logits)
     assert tuple(lines) == EXPERTS
     for i, kind in enumerate(("own", "synthetic")):  # Platt's rounded labels make a little difference
-        chosen = [j for j, row in enumerate(data.rows) if row.kind in ("real", kind)]
-        fakes = [data.rows[j].kind != "real" for j in chosen]
+        chosen = [j for j, row in enumerate(data.rows) if row.kind in (REAL_OF[kind], kind)]
+        fakes = [data.rows[j].kind == kind for j in chosen]
         fit = linear.LogisticRegression(C=np.inf).fit(logits[chosen, i : i + 1], fakes)
         line = lines[EXPERTS[i]]
         assert line.scale == pytest.approx(float(fit.coef_[0, 0]), rel=0.06)
@@ -110,7 +110,7 @@ def test_calibration_is_the_logistic_regression_of_each_expert():
 
 
 def test_calibration_leaves_out_what_the_other_expert_is_for():
-    data, logits = drawn({"real": 50, "own": 50, "synthetic": 50, "swap": 50})
+    data, logits = drawn({"real": 50, "own": 50, "own_real": 50, "synthetic": 50, "swap": 50})
     before = calibrate(data, logits)
     logits[data.pick("synthetic"), 0] = 99
     logits[data.pick("own"), 1] = 99
@@ -120,7 +120,7 @@ def test_calibration_leaves_out_what_the_other_expert_is_for():
 
 def test_points_hold_for_soft_and_for_sharp_faces():
     """The kind whose reals score higher sets the threshold, however few they are."""
-    data, logits = drawn({"real": 400, "own": 100, "synthetic": 100}, soft_share=0.7)
+    data, logits = drawn({"real": 400, "own": 100, "own_real": 100, "synthetic": 100}, soft_share=0.7)
     sharp = np.array([row.kind == "real" and row.sharp for row in data.rows])
     logits[sharp] += 1.5
     points, error = lite_release._points(Uncalibrated(), data, logits)
@@ -138,10 +138,10 @@ def test_points_hold_for_soft_and_for_sharp_faces():
 
 
 def test_points_need_enough_faces_of_each_kind_there_is():
-    data, logits = drawn({"real": 150, "own": 50, "synthetic": 50})
+    data, logits = drawn({"real": 150, "own": 50, "own_real": 50, "synthetic": 50})
     with pytest.raises(ConfigError, match="needs at least 99 reals, got 75"):
         lite_release._points(Uncalibrated(), data, logits)
-    only, logits = drawn({"real": 150, "own": 50, "synthetic": 50}, soft_share=0.0)
+    only, logits = drawn({"real": 150, "own": 50, "own_real": 50, "synthetic": 50}, soft_share=0.0)
     points, _ = lite_release._points(Uncalibrated(), only, logits)
     assert points["fpr=0.01"].chosen_on.startswith("150 sharp ones of 150")
 

@@ -12,6 +12,7 @@ metrics = pytest.importorskip("sklearn.metrics")
 
 from facewitness.errors import ConfigError
 from facewitness.training.lite_validation import (
+    REAL_OF,
     STRENGTHS,
     ValidationRow,
     ValidationSet,
@@ -42,11 +43,11 @@ def drawn(counts, seed=0):
 def test_only_held_out_people_at_every_strength(made):
     assert {row.identity for row in made.rows} == HELD_OUT
     assert made.images.shape == (len(made.rows), 64, 64, 3)
-    counts = {kind: len(made.pick(kind)) for kind in ("real", "swap", "own", "synthetic")}
+    counts = {kind: len(made.pick(kind)) for kind in ("real", "swap", "own", "own_real", "synthetic")}
     assert counts["real"] == 4 * 3
     assert counts["synthetic"] == 2 * 3
     assert 3 <= counts["swap"] <= 12
-    assert 3 <= counts["own"] <= 12
+    assert 3 <= counts["own"] == counts["own_real"] <= 12
     for kind, count in counts.items():
         each = [len(made.pick(kind, strength)) for strength in STRENGTHS]
         assert each == [count // 3] * 3
@@ -101,7 +102,7 @@ def test_nobody_held_out(caches):
 
 
 def test_metrics_are_the_areas_under_the_right_curves():
-    data, scores = drawn({"real": 30, "own": 20, "synthetic": 15, "swap": 10})
+    data, scores = drawn({"real": 30, "own": 20, "own_real": 20, "synthetic": 15, "swap": 10})
     found = validation_metrics(data, scores)
     rows = data.rows
     for kind, expert in (("own", 0), ("swap", 0), ("synthetic", 1)):
@@ -110,9 +111,9 @@ def test_metrics_are_the_areas_under_the_right_curves():
                 i
                 for i, row in enumerate(rows)
                 if row.strength == strength
-                and (row.kind == kind or (row.kind == "real" and (row.sharp or kind != "synthetic")))
+                and (row.kind == kind or (row.kind == REAL_OF[kind] and (row.sharp or kind != "synthetic")))
             ]
-            expected = metrics.roc_auc_score([rows[i].kind != "real" for i in chosen], scores[chosen, expert])
+            expected = metrics.roc_auc_score([rows[i].kind == kind for i in chosen], scores[chosen, expert])
             assert found[f"auc_{kind}_{strength}"] == pytest.approx(expected, abs=1e-6)
     own, synthetic = (np.mean([found[f"auc_{kind}_{s}"] for s in STRENGTHS]) for kind in ("own", "synthetic"))
     assert found["score"] == pytest.approx(0.6 * own + 0.4 * synthetic)
@@ -120,7 +121,7 @@ def test_metrics_are_the_areas_under_the_right_curves():
 
 
 def test_swaps_do_not_choose():
-    data, scores = drawn({"real": 10, "own": 10, "synthetic": 10, "swap": 10})
+    data, scores = drawn({"real": 10, "own": 10, "own_real": 10, "synthetic": 10, "swap": 10})
     before = validation_metrics(data, scores)
     scores[data.pick("swap")] += 100
     after = validation_metrics(data, scores)
@@ -129,7 +130,7 @@ def test_swaps_do_not_choose():
 
 
 def test_kinds_that_are_missing_are_left_out():
-    data, scores = drawn({"real": 10, "own": 10})
+    data, scores = drawn({"real": 10, "own": 10, "own_real": 10})
     found = validation_metrics(data, scores)
     assert not any("synthetic" in name for name in found)
     assert found["score"] == pytest.approx(0.6 * np.mean([found[f"auc_own_{s}"] for s in STRENGTHS]))
