@@ -24,13 +24,18 @@ VERBS: Final[dict[str, str]] = {
     "list": "facewitness.cli.list_detectors:list_detectors",
     "doctor": "facewitness.cli.doctor:doctor",
     "blend": "facewitness.cli.blend:blend",
+    "data": "facewitness.cli.data:data",
+    "demo-data": "facewitness.cli.demo_data:demo_data",
     "prepare": "facewitness.cli.prepare:prepare",
     "train": "facewitness.cli.train:train",
     "evaluate": "facewitness.cli.evaluate:evaluate",
     "calibrate": "facewitness.cli.calibrate:calibrate",
     "export": "facewitness.cli.export:export",
 }
-"""Verb to ``module:function``; the function's docstring is the verb's help."""
+"""Verb to ``module:function``; the function's docstring is the verb's help.
+
+A module with a `typer.Typer` called ``APP`` is a group of verbs; the function is then its callback.
+"""
 
 _PROGRAM = "facewitness"
 _EPILOG = "Start with: facewitness analyze photo.jpg     Check the installation with: facewitness doctor"
@@ -66,7 +71,11 @@ def build_app() -> typer.Typer:
         module, _, function = target.partition(":")
         if find_spec(module) is None:
             continue
-        app.command(verb)(getattr(import_module(module), function))
+        loaded = import_module(module)
+        if isinstance(group := getattr(loaded, "APP", None), typer.Typer):
+            app.add_typer(group, name=verb)
+        else:
+            app.command(verb)(getattr(loaded, function))
     return app
 
 

@@ -129,7 +129,7 @@ def make_demo(root: Path, maker: Maker) -> None:
     for first, second in pairs:
         for person, donor in ((first, second), (second, first)):
             for quality in QUALITIES:
-                folder, crf = root / quality / person, 40 if quality == "lower_quality" else 18
+                folder, crf = root / quality / person, 16 if quality == "lower_quality" else 6
                 maker.video(folder / f"sa1-video-{donor}.avi", person, fake="swap", donor=donor, crf=crf)
                 maker.sound(folder / "sa1.wav", person)
             names = [f"{i:03d}" for i in range(1, 13)]

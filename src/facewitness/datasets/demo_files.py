@@ -70,14 +70,17 @@ def write_video(
         path: File; ``.avi`` becomes MPEG-4 with PCM, everything else H.264 with AAC.
         frames: ``(H, W, 3)`` uint8 RGB each, even sides.
         fps: Frames per second.
-        crf: Constant rate factor, 0 to 51; of MPEG-4 the nearest quantiser.
+        crf: Constant rate factor, 0 to 51; of MPEG-4 twice the quantiser.
         samples: ``(n,)`` float32 mono at 16 kHz.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     as_avi = path.suffix.lower() == ".avi"
     height, width = frames[0].shape[:2]
     with av.open(str(path), "w", container_options={"fflags": "+bitexact"}) as output:
-        options = {"qscale": str(max(1, crf // 6))} if as_avi else {"crf": str(crf), "preset": "veryfast"}
+        quantiser = str(max(2, crf // 2))
+        options = {"crf": str(crf), "preset": "veryfast"}
+        if as_avi:
+            options = {"qmin": quantiser, "qmax": quantiser}
         stream = output.add_stream("mpeg4" if as_avi else "libx264", rate=round(fps), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from facewitness.datasets import DATASETS
+from facewitness.datasets.listing import Listing, listing_of
 from facewitness.datasets.records import SPLITS, Record
 from facewitness.errors import ConfigError
 
@@ -57,6 +58,14 @@ class DataSpec:
         Raises:
             ConfigError: If the set takes no such option, or the folder does not have the set's layout.
         """
+        return list(self.listing().records)
+
+    def listing(self) -> Listing:
+        """The records, and what the set's lists name and the folder lacks.
+
+        Raises:
+            ConfigError: If the set takes no such option, or the folder does not have the set's layout.
+        """
         index = DATASETS.load(self.name)
         known = [name for name in inspect.signature(index).parameters if name not in ("root", "split")]
         unknown = sorted(set(self.options) - set(known))
@@ -66,8 +75,7 @@ class DataSpec:
         if not self.root.exists():
             msg = f"{self.root} does not exist; give the folder that holds {self.name}"
             raise ConfigError(msg)
-        found: list[Record] = index(self.root, self.split, **self.options)
-        return found
+        return listing_of(self.name)(self.root, self.split, **self.options)
 
     def __str__(self) -> str:
         options = "&".join(f"{key}={value}" for key, value in self.options.items())

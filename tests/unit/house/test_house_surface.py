@@ -26,7 +26,21 @@ def test_front_door():
 
 
 def test_verbs_exist_and_show_an_example():
-    assert set(VERBS) == {"analyze", "list", "doctor", "blend", "prepare", "train", "evaluate", "calibrate", "export"}
+    assert set(VERBS) == {
+        *(
+            "analyze",
+            "list",
+            "doctor",
+            "blend",
+            "data",
+            "demo-data",
+            "prepare",
+            "train",
+            "evaluate",
+            "calibrate",
+            "export",
+        )
+    }
     for target in VERBS.values():
         module, _, function = target.partition(":")
         assert "facewitness " in (getattr(importlib.import_module(module), function).__doc__ or ""), target
