@@ -95,10 +95,10 @@ def prepare(
         ConfigError: If the folder was prepared in another way or from another set, lies in the source, is in use by
             another run, or the disk has too little room.
     """
-    dataset = _check_records(records)
+    dataset, asked = _check_records(records), complete_steps(tuple(steps))
     check_out(root, out)
     with only_run(out):
-        wanted = _take_over(out, dataset, settings, complete_steps(tuple(steps)))
+        wanted = _take_over(out, dataset, settings, asked)
         job = Job(base_of(root), out, settings, wanted)
         pending = []
         for record in records:
