@@ -3,82 +3,73 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from facewitness.cli.analyze import PrecisionChoice
 
-if TYPE_CHECKING:
-    from facewitness.detectors.laa_net.lite.config import LiteRecipe
-
-_DEFAULT_RUN = Path("runs/lite")
+_Detector = Annotated[str, typer.Argument(help="What to train: laa_net.")]
+_Data = Annotated[Path, typer.Option(metavar="DIR", help="What `prepare` wrote; for lite, its data folders' root.")]
+_Recipe = Annotated[str, typer.Option(help="sbi, bi, corrected_sbi, corrected_bi, tiny_sbi, lite, a .toml or .yaml.")]
+_Run = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run; begun there, it goes on.")]
+_Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs, instead of the recipe's.")]
+_Batch = Annotated[int | None, typer.Option(min=1, help="Items per device and batch.")]
+_Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any value; may be repeated.")]
+_Init = Annotated[Path | None, typer.Option(metavar="FILE", help="ImageNet backbone or checkpoint to start from.")]
+_Accumulate = Annotated[int, typer.Option(min=1, help="Batches per step.")]
+_Devices = Annotated[int, typer.Option(min=1, help="Devices of this machine.")]
+_Nodes = Annotated[int, typer.Option(min=1, help="Machines.")]
+_Strategy = Annotated[str, typer.Option(help="auto, ddp, fsdp, deepspeed or another one of Lightning.")]
+_SaveEvery = Annotated[int, typer.Option(min=1, help="Steps between checkpoints inside an epoch.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Print counts, sizes, memory and speed; train nothing.")]
+_Cache = Annotated[Path | None, typer.Option(metavar="DIR", help="lite: face caches, to share between runs.")]
+_Steps = Annotated[int | None, typer.Option(min=1, help="lite: steps, instead of the recipe's.")]
+_Device = Annotated[str, typer.Option(help="auto, cpu, gpu, mps.")]
+_Precision = Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the networks.")]
+_Threads = Annotated[int, typer.Option(min=0, help="Threads of torch; 0 takes every processor.")]
+_Workers = Annotated[int, typer.Option(min=0, help="Processes that make batches.")]
+_Pretrained = Annotated[bool, typer.Option(help="lite: start from ImageNet weights.")]
+_Progress = Annotated[bool, typer.Option(help="Show a progress bar.")]
 
 
 def train(
-    detector: Annotated[str, typer.Argument(help="What to train: laa_net.")],
-    data: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the recipe's data folders.")],
-    recipe: Annotated[str, typer.Option(help="Name of a recipe, or a TOML file that overrides the first.")] = "lite",
-    run: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the run; begun there, it goes on.")
-    ] = _DEFAULT_RUN,
-    cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Face caches, to share between runs.")] = None,
+    detector: _Detector,
+    data: _Data,
+    recipe: _Recipe = "lite",
+    run: _Run = None,
     *,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps, instead of the recipe's.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, gpu, mps.")] = "auto",
-    precision: Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the networks.")] = PrecisionChoice.AUTO,
-    threads: Annotated[int, typer.Option(min=0, help="Threads of torch; 0 takes every processor.")] = 0,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that make batches.")] = 1,
-    pretrained: Annotated[bool, typer.Option(help="Start from ImageNet weights.")] = True,
+    epochs: _Epochs = None,
+    batch: _Batch = None,
+    overrides: _Set = None,
+    init: _Init = None,
+    accumulate: _Accumulate = 1,
+    devices: _Devices = 1,
+    num_nodes: _Nodes = 1,
+    strategy: _Strategy = "auto",
+    save_every: _SaveEvery = 200,
+    dry_run: _DryRun = False,
+    cache: _Cache = None,
+    steps: _Steps = None,
+    device: _Device = "auto",
+    precision: _Precision = PrecisionChoice.AUTO,
+    threads: _Threads = 0,
+    workers: _Workers = 1,
+    pretrained: _Pretrained = True,
+    progress: _Progress = True,
 ) -> None:
     """Train a detector; the same command again goes on after an interruption.
 
-    Recipe: lite (LAA-Net-Lite, the embedded detector). Every folder of the
-    recipe's data needs a manifest.csv with columns file, label, identity.
-    Curves: tensorboard --logdir RUN.
+    sbi and bi are LAA-Net as published, corrected_* the same with repairs,
+    tiny_sbi a small one for a CPU; they take what `facewitness prepare`
+    wrote. lite is the embedded detector; its data folders need a
+    manifest.csv. Curves: tensorboard --logdir RUN.
 
-    Example: facewitness train laa_net --recipe lite --data data --run runs/lite
+    Example: facewitness train laa_net --recipe tiny_sbi --data prepared --run runs/tiny
 
-    Example: facewitness export laa_net_lite runs/lite/best.safetensors -o lite.onnx
+    Example: facewitness train laa_net --recipe sbi --data prepared --init b4.pth --devices 4 --dry-run
     """
-    from facewitness.errors import ConfigError, MissingExtraError
+    options = dict(locals())  # before anything else gets a name
+    from facewitness.cli.training_run import TrainingRequest, run_training
 
-    if detector not in ("laa_net", "laa_net_lite"):
-        msg = f"detector must be laa_net (the recipe says which network), got {detector!r}"
-        raise ConfigError(msg)
-    chosen = _recipe(recipe, steps)
-    try:
-        from facewitness.training.lite_run import train_lite
-        from facewitness.training.machine import TrainingMachine
-    except ImportError as error:
-        msg = f"training needs the torch extra ({error.name} is missing): pip install 'facewitness[torch]'"
-        raise MissingExtraError(msg) from error
-    import logging
-
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    best = train_lite(
-        data,
-        run,
-        chosen,
-        cache=cache,
-        pretrained=pretrained,
-        machine=TrainingMachine(device, precision.value, threads, workers),
-    )
-    typer.echo(f"best weights: {best}")
-
-
-def _recipe(name: str, steps: int | None) -> LiteRecipe:
-    from dataclasses import replace
-
-    from facewitness.config import load_toml
-    from facewitness.detectors.laa_net.lite.config import LITE_RECIPES, LiteRecipe
-    from facewitness.errors import ConfigError
-
-    if name in LITE_RECIPES:
-        recipe = LITE_RECIPES[name]
-    elif name.endswith(".toml"):
-        recipe = load_toml(LiteRecipe, Path(name))
-    else:
-        msg = f"--recipe must be one of {', '.join(LITE_RECIPES)} or a .toml file, got {name!r}"
-        raise ConfigError(msg)
-    return recipe if steps is None else replace(recipe, steps=steps)
+    run_training(TrainingRequest(**options))

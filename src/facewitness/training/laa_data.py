@@ -336,6 +336,7 @@ class LaaData(LightningDataModule):
         self.accumulate, self.first_batch = accumulate, first_batch
         partners = partners_of(videos.train, prepared) if recipe.pseudo_fakes == "bi" else None
         self.items = TrainingItems(videos.train, recipe, partners)
+        self.collate = _Collate(recipe.seed)
         self.pseudo = PseudoFakes(videos.val_real, recipe, prepared)
         self.plain = PlainFaces((*videos.val_real, *videos.val_fake) if videos.val_fake else (), recipe)
 
@@ -354,7 +355,7 @@ class LaaData(LightningDataModule):
         """Batches of all epochs that are left."""
         rank, processes = self._place()
         batches = self.batches(processes, rank)
-        return DataLoader(self.items, batch_sampler=batches, collate_fn=_Collate(self.recipe.seed), **self._workers())
+        return DataLoader(self.items, batch_sampler=batches, collate_fn=self.collate, **self._workers())
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
         """Pseudo-fakes with their real faces; then, where there are real fakes, all faces as serving sees them."""

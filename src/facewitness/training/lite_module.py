@@ -31,14 +31,24 @@ class LiteTraining(LightningModule):
         recipe: How to train.
         validation: What to validate on.
         pretrained: Whether to start from ImageNet.
+        start: Network to start from instead.
     """
 
-    def __init__(self, recipe: LiteRecipe, validation: ValidationSet, *, pretrained: bool = True) -> None:
+    def __init__(
+        self,
+        recipe: LiteRecipe,
+        validation: ValidationSet,
+        *,
+        pretrained: bool = True,
+        start: LaaNetLite | None = None,
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.validation = validation
         self.model = LaaNetLite(recipe.network)
-        if pretrained:
+        if start is not None:
+            self.model.load_state_dict(start.state_dict())
+        elif pretrained:
             load_imagenet(self.model.backbone)
         self.model.to(memory_format=torch.channels_last)
         self.average = AveragedModel(

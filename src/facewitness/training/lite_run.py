@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from facewitness.detectors.laa_net.lite.config import LiteRecipe
-from facewitness.detectors.laa_net.lite.weights import save_lite
+from facewitness.detectors.laa_net.lite.weights import average_lite, save_lite
 from facewitness.errors import ConfigError
 from facewitness.runtime import default_threads
 from facewitness.training.face_cache import build_cache, read_manifest
@@ -101,6 +101,7 @@ def train_lite(
     *,
     cache: Path | None = None,
     pretrained: bool = True,
+    init: Sequence[Path] = (),
     machine: TrainingMachine | None = None,
 ) -> Path:
     """Train, or go on where a run was interrupted.
@@ -111,6 +112,7 @@ def train_lite(
         recipe: How to train.
         cache: Folder of the face caches; None takes ``run/cache``.
         pretrained: Whether to start from ImageNet weights.
+        init: Weights of an earlier run to start from instead; of several, their mean.
         machine: Device, precision, processes.
 
     Returns:
@@ -127,7 +129,8 @@ def train_lite(
     torch.set_num_threads(machine.threads or default_threads())
     folders = prepare_faces(root, cache or run / "cache", recipe)
     seed_everything(recipe.seed, verbose=False)
-    module = LiteTraining(recipe, _validation(folders, recipe), pretrained=pretrained)
+    start = average_lite(init) if init else None
+    module = LiteTraining(recipe, _validation(folders, recipe), pretrained=pretrained, start=start)
     resume = run / "last.ckpt"
     batches = PairBatches(folders, recipe, first_step=_step_of(resume))
     loader = DataLoader(

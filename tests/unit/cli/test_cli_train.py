@@ -118,7 +118,7 @@ def test_the_named_recipe_with_other_steps(place, monkeypatch, capsys):
     ("words", "shown"),
     [
         (["ucf"], "detector must be laa_net"),
-        (["laa_net", "--recipe", "light"], "--recipe must be one of lite or a .toml file, got 'light'"),
+        (["laa_net", "--recipe", "light"], "--recipe must be one of lite, bi, corrected_bi, corrected_sbi, sbi, tiny_sbi or a .toml"),
         (["laa_net", "--recipe", "gone.toml"], "gone.toml"),
     ],
 )
