@@ -28,6 +28,7 @@ VERBS: Final[dict[str, str]] = {
     "demo-data": "facewitness.cli.demo_data:demo_data",
     "prepare": "facewitness.cli.prepare:prepare",
     "train": "facewitness.cli.train:train",
+    "tune": "facewitness.cli.tune:tune",
     "evaluate": "facewitness.cli.evaluate:evaluate",
     "calibrate": "facewitness.cli.calibrate:calibrate",
     "export": "facewitness.cli.export:export",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from dataclasses import dataclass, fields, replace
@@ -57,6 +58,12 @@ class TrainingRequest:
             return not (self.data / SETTINGS_FILE).is_file()
         return self.recipe == _LITE or self.detector == "laa_net_lite"
 
+    def changes(self) -> list[str]:
+        """What is changed in the recipe, ``key=value`` each."""
+        found = [f"epochs={self.epochs}"] if self.epochs else []
+        found += [f"batch_items={self.batch}"] if self.batch else []
+        return [*found, *(self.overrides or [])]
+
     def refuse(self, names: tuple[str, ...], why: str) -> None:
         """Stop if one of these options was given.
 
@@ -69,6 +76,17 @@ class TrainingRequest:
                 shown = {"overrides": "set", "pretrained": "no-pretrained"}.get(name, name).replace("_", "-")
                 msg = f"--{shown} does not go with recipe {self.recipe!r}: {why}"
                 raise ConfigError(msg)
+
+
+@dataclass(frozen=True)
+class TuningRequest:
+    """The options of ``facewitness tune``: those of a training, the search's file, its trials, space and kind."""
+
+    training: TrainingRequest
+    study: Path
+    trials: int
+    space: Path | None = None
+    grid: bool = False
 
 
 def run_training(request: TrainingRequest) -> None:
@@ -84,7 +102,7 @@ def run_training(request: TrainingRequest) -> None:
     if request.is_lite:
         _train_lite(request)
         return
-    job = laa_job(request)
+    job = _laa_job(request)
     if request.dry_run:
         from facewitness.training.laa_plan import plan_laa
 
@@ -97,17 +115,35 @@ def run_training(request: TrainingRequest) -> None:
         typer.echo(f"best weights: {best}")
 
 
-def laa_job(request: TrainingRequest) -> LaaRun:
-    """The run that the options describe.
+def run_tuning(request: TuningRequest) -> None:
+    """Search and print the best values as JSON.
 
     Raises:
-        ConfigError: If recipe or options do not fit.
+        ConfigError: If options or data do not serve, or no trial finished.
         MissingExtraError: Without the torch extra.
     """
+    asked = request.training
+    if asked.detector != "laa_net" or asked.is_lite:
+        msg = f"only the recipes of laa_net on prepared data are tuned, got {asked.detector} with {asked.recipe!r}"
+        raise ConfigError(msg)
+    job = _laa_job(asked)
+    try:
+        from facewitness.training.laa_tune import DEFAULT_SPACE, Study, read_space, tune_laa
+    except ImportError as error:
+        raise _no_torch(error) from error
+    space = read_space(request.space) if request.space else DEFAULT_SPACE
+
+    def make(overrides: list[str]) -> TrainingRecipe:
+        return _laa_recipe(asked.recipe, [*asked.changes(), *overrides])
+
+    found = tune_laa(job, Study(request.study, request.trials, space, request.grid), make)
+    typer.echo(json.dumps(found, indent=2))
+
+
+def _laa_job(request: TrainingRequest) -> LaaRun:
+    """The run that the options describe."""
     request.refuse(("steps", "cache", "pretrained"), "it is an option of recipe lite; see --epochs, --init")
-    changed = [f"epochs={request.epochs}"] if request.epochs else []
-    changed += [f"batch_items={request.batch}"] if request.batch else []
-    chosen = laa_recipe(request.recipe, [*changed, *(request.overrides or [])])
+    chosen = _laa_recipe(request.recipe, request.changes())
     try:
         from facewitness.training.laa_run import LaaRun
     except ImportError as error:
@@ -125,12 +161,8 @@ def laa_job(request: TrainingRequest) -> LaaRun:
     )
 
 
-def laa_recipe(name: str, overrides: list[str]) -> TrainingRecipe:
-    """A recipe of LAA-Net by name or file; remarks on the authors' files go to standard error.
-
-    Raises:
-        ConfigError: If there is no such recipe, or an override does not fit.
-    """
+def _laa_recipe(name: str, overrides: list[str]) -> TrainingRecipe:
+    """A recipe of LAA-Net by name or file; remarks on the authors' files go to standard error."""
     from facewitness.detectors.laa_net.recipe import load_recipe, recipe_names, recipe_with
 
     if name.endswith((".yaml", ".yml")):

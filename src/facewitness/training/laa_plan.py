@@ -194,4 +194,4 @@ def _speed(measure: StepMeasure, recipe: TrainingRecipe, images_per_epoch: int) 
 def _loading(measure: StepMeasure, recipe: TrainingRecipe, item_s: float) -> str:
     made = recipe.images_per_item / item_s
     need = measure.images_per_s / made
-    return f"{made:.0f} images/s per worker process; the network here needs {need:.2f} of one"
+    return f"{made:.0f} images/s per worker process; the network here needs {need:.2g} of one"

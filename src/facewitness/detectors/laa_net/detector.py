@@ -206,4 +206,6 @@ def _exported(checkpoint: Path) -> tuple[Path, WeightsRecord | None]:
             )
             raise MissingExtraError(msg) from error
         export_checkpoint(checkpoint, network)
-    return network, WeightsRecord.beside(network, detector=_NAME)
+    # What our training wrote beside its weights says how they were trained; an export of theirs knows less.
+    own = WeightsRecord.beside(checkpoint, detector=_NAME)
+    return network, own or WeightsRecord.beside(network, detector=_NAME)
