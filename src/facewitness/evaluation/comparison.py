@@ -117,37 +117,22 @@ def compare(
         msg = "both detectors must be compared under one protocol; only the threshold may differ"
         raise ConfigError(msg)
     videos_a, videos_b = level_scores(table_a, protocol)[1], level_scores(table_b, rules_b)[1]
-    at_a, at_b = _places(videos_a), _places(videos_b)
-    known_a, known_b = _known(videos_a), _known(videos_b)
+    at_a, at_b = ({key: i for i, key in enumerate(videos.keys)} for videos in (videos_a, videos_b))
     shared = [key for key in at_a if key in at_b]
     one, two = [at_a[key] for key in shared], [at_b[key] for key in shared]
     labels = _shared_labels(videos_a, videos_b, shared, one, two)
     scores_a, scores_b = videos_a.scores[one], videos_b.scores[two]
-    difference = paired_bootstrap(
-        roc_auc,
-        scores_a,
-        scores_b,
-        labels,
-        ids=[videos_a.groups[i] for i in one],
-        rng=protocol.rng(),
-        resamples=protocol.resamples,
-        level=protocol.interval_level,
-    )
+    groups = [videos_a.groups[i] for i in one]
     right_a = (scores_a >= protocol.threshold) == (labels == 1)
     right_b = (scores_b >= rules_b.threshold) == (labels == 1)
-    both = known_a & known_b
     return Comparison(
         protocol_a=protocol,
         protocol_b=rules_b,
         n_real=int((labels == 0).sum()),
         n_fake=int((labels == 1).sum()),
-        only_in_a=len(known_a - known_b),
-        only_in_b=len(known_b - known_a),
-        scored_by_a=sum(key in at_a and key not in at_b for key in both),
-        scored_by_b=sum(key in at_b and key not in at_a for key in both),
-        scored_by_none=sum(key not in at_a and key not in at_b for key in both),
+        **_not_shared(videos_a, videos_b),
         delong=delong_test(scores_a, scores_b, labels),
-        auc=difference,
+        auc=_difference(scores_a, scores_b, labels, groups, protocol),
         disagreement=_disagreement(right_a, right_b),
         on_real=_disagreement(right_a[labels == 0], right_b[labels == 0]),
         on_fake=_disagreement(right_a[labels == 1], right_b[labels == 1]),
@@ -158,12 +143,38 @@ def _without_threshold(protocol: EvaluationProtocol) -> dict[str, Any]:
     return {name: value for name, value in protocol.to_dict().items() if not name.startswith("threshold")}
 
 
-def _places(videos: LevelScores) -> dict[Key, int]:
-    return {key: i for i, key in enumerate(videos.keys)}
+def _not_shared(videos_a: LevelScores, videos_b: LevelScores) -> dict[str, int]:
+    """Counts of the videos that are left out, by the names of `Comparison`."""
+    scored_a, scored_b = set(videos_a.keys), set(videos_b.keys)
+    known_a = scored_a | videos_a.not_scored.keys() | videos_a.dropped.keys()
+    known_b = scored_b | videos_b.not_scored.keys() | videos_b.dropped.keys()
+    both = known_a & known_b
+    return {
+        "only_in_a": len(known_a - known_b),
+        "only_in_b": len(known_b - known_a),
+        "scored_by_a": len(both & scored_a - scored_b),
+        "scored_by_b": len(both & scored_b - scored_a),
+        "scored_by_none": len(both - scored_a - scored_b),
+    }
 
 
-def _known(videos: LevelScores) -> set[Key]:
-    return {*videos.keys, *videos.not_scored, *videos.dropped}
+def _difference(
+    scores_a: NDArray[np.float64],
+    scores_b: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    groups: list[tuple[str, ...]],
+    protocol: EvaluationProtocol,
+) -> PairedDifference:
+    return paired_bootstrap(
+        roc_auc,
+        scores_a,
+        scores_b,
+        labels,
+        ids=groups,
+        rng=protocol.rng(),
+        resamples=protocol.resamples,
+        level=protocol.interval_level,
+    )
 
 
 def _shared_labels(

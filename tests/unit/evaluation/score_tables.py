@@ -8,7 +8,7 @@ METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 NAN = float("nan")
 
 
-def forensics(videos=140, frames=6, seed=0, shift=0.95, spread=0.8, unseen=()):
+def forensics(*, videos=140, frames=6, seed=0, shift=0.95, spread=0.8, unseen=()):
     """FF++ as DeepfakeBench lists it: reals ``000``, and fakes ``000_003`` of the same name under four methods.
 
     Methods in ``unseen`` score as reals do.
