@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -12,11 +13,13 @@ from pathlib import Path, PurePath
 from typing import Any, Final, ParamSpec
 
 from facewitness.datasets import DATASETS
-from facewitness.datasets.records import Record
+from facewitness.datasets.records import MediaKind, Record
 from facewitness.errors import ConfigError
 
 PICTURES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 VIDEOS: Final = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+
+_FORMS: Final = ("videos", "frames", "images")
 
 _Options = ParamSpec("_Options")
 
@@ -27,7 +30,8 @@ class Listing:
 
     Attributes:
         records: What is named and there.
-        missing: Paths below the root of what the official list or the layout names and the folder lacks.
+        missing: Paths below the root of what the official list or the layout names and the folder lacks; one that
+            ends in ``/`` is a folder of which nothing is there.
     """
 
     records: tuple[Record, ...]
@@ -86,17 +90,21 @@ def sort_out(root: Path, named: Iterable[Record], what: str) -> Listing:
     """
     here = _Tree(root)
     records: list[Record] = []
-    missing: list[str] = []
+    missing: dict[str, None] = {}
+    count = 0
     for record in named:
-        if not here.has(record.path):
-            missing.append(record.path)
-        elif record.mask_path and not here.has(record.mask_path):
-            records.append(replace(record, mask_path=""))
+        count += 1
+        folder = record.path.rpartition("/")[0]
+        if here.has(record.path):
+            has_mask = not record.mask_path or here.has(record.mask_path)
+            records.append(record if has_mask else replace(record, mask_path=""))
+        elif here.names(folder):
+            missing[record.path] = None
         else:
-            records.append(record)
+            missing[f"{folder}/"] = None
     if not records:
-        first = f", such as {missing[0]}" if missing else ""
-        msg = f"expected {what} below {root}{first}; found none of {len(missing)}"
+        first = f", such as {next(iter(missing))}" if missing else ""
+        msg = f"expected {what} below {root}{first}; found none of {count}"
         raise ConfigError(msg)
     return Listing(tuple(records), tuple(missing))
 
@@ -107,12 +115,71 @@ class _Tree:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._names: dict[str, frozenset[str]] = {}
+        self._sorted: dict[str, list[str]] = {}
+
+    def names(self, folder: str) -> frozenset[str]:
+        if folder not in self._names:
+            self._sorted[folder] = names_in(self._root / folder)
+            self._names[folder] = frozenset(self._sorted[folder])
+        return self._names[folder]
 
     def has(self, path: str) -> bool:
         folder, _, name = path.rpartition("/")
-        if folder not in self._names:
-            self._names[folder] = frozenset(names_in(self._root / folder))
-        return name in self._names[folder]
+        if not name.endswith("*"):
+            return name in self.names(folder)
+        start = name[:-1]
+        here = self._sorted[folder] if self.names(folder) else []
+        place = bisect_left(here, start)
+        return place < len(here) and here[place].startswith(start)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder that holds videos in one form.
+
+    Attributes:
+        folder: Below the root.
+        kind: ``video`` or ``frames``.
+        suffix: What a video's name ends in here: ``.mp4``, or nothing for a folder of frames.
+    """
+
+    folder: str
+    kind: MediaKind
+    suffix: str
+
+    def path(self, stem: str) -> str:
+        """Path of a video below the root."""
+        return f"{self.folder}/{stem}{self.suffix}"
+
+    def stems(self, root: Path) -> list[str]:
+        """Names of the videos that are there, without suffix, sorted."""
+        if self.kind == "video":
+            return [
+                name.removesuffix(self.suffix) for name in files_in(root / self.folder) if name.endswith(self.suffix)
+            ]
+        return [name for name in names_in(root / self.folder) if (root / self.folder / name).is_dir()]
+
+
+def place_of(root: Path, folder: str, media: str = "", *, flat: bool = False) -> Place:
+    """Where the videos of a folder lie: most sets are passed on as ``videos/*.mp4`` or as one folder of pictures each.
+
+    Args:
+        root: The set's root.
+        folder: Folder of one class below it.
+        media: ``videos``, ``frames``, ``images``, or empty for the first of them that is there.
+        flat: Whether the official release has the files in ``folder`` itself.
+
+    Raises:
+        ConfigError: If ``media`` is unknown.
+    """
+    if media not in ("", *_FORMS):
+        msg = f"media must be one of {', '.join(_FORMS)}, got {media!r}"
+        raise ConfigError(msg)
+    forms = (media,) if media else _FORMS
+    form = next((form for form in forms if (root / folder / form).is_dir()), "")
+    if form in ("frames", "images") or media in ("frames", "images"):
+        return Place(f"{folder}/{form or media}", "frames", "")
+    return Place(folder if flat and not form else f"{folder}/videos", "video", ".mp4")
 
 
 def names_in(folder: Path) -> list[str]:

@@ -10,7 +10,8 @@ from facewitness.errors import ConfigError
 from facewitness.records import Label
 
 MediaKind = Literal["video", "image", "frames", "audio", "hdf5"]
-"""``frames`` is a folder of pictures in the order of their names; ``hdf5`` a file with one video per group."""
+"""``frames`` is a folder of pictures in the order of their names or, where several videos share a folder, what the
+names of one begin with and ``*``; ``hdf5`` is a file with one video per group."""
 
 SPLITS = ("train", "val", "test")
 
