@@ -1,6 +1,7 @@
-"""Pairs of a real face and a pseudo-fake of it, drawn from four processes.
+"""Pairs of a real face and a pseudo-fake of it, drawn from five processes.
 
-Self-blend, local change, swap with another person, and a face that a small decoder painted.
+Self-blend, local change, swap with another person, a face that a small decoder painted, and a box of the face that was
+made at a low resolution and pasted back.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from facewitness.pseudofakes.swaps import lay_on, match_colour
 from facewitness.pseudofakes.warps import PARTS, colour_shift, jaw_field, part_mask, resynthesise, smooth_field, warp
 
 Image = NDArray[np.uint8]
-ForgeryKind = Literal["self_blend", "local", "swap", "decoded"]
+ForgeryKind = Literal["self_blend", "local", "swap", "decoded", "box"]
 Donor = Callable[[], tuple[Image, NDArray[np.float32]]]
 """Gives another person's face of similar pose: picture and landmarks."""
 
@@ -31,13 +32,14 @@ Painter = Callable[[], Image]
 
 @dataclass(frozen=True)
 class ForgeryMix:
-    """Shares of the four processes and their strengths.
+    """Shares of the five processes and their strengths.
 
     Attributes:
         self_blend: Weight of self-blends.
         local: Weight of local changes (mouth, eyes, ... moved and re-synthesised).
         swap: Weight of swaps with another person.
         decoded: Weight of faces, or parts of them, that a decoder painted.
+        box: Weight of low-resolution boxes with another mouth, as lip-sync tools paste them.
         resynthesis_p: Chance that a self-blend's source also goes through `resynthesise`.
         strength: Upper end of the strength of local changes; each draw is uniform from 0.35 up to it.
         blend: Settings of the self-blends.
@@ -47,6 +49,7 @@ class ForgeryMix:
     local: float = 0.25
     swap: float = 0.30
     decoded: float = 0.0
+    box: float = 0.0
     resynthesis_p: float = 0.4
     strength: float = 1.0
     blend: SelfBlendConfig = field(default_factory=lambda: SelfBlendConfig(flip_probability=0.0, margin=(0, 0)))
@@ -93,12 +96,14 @@ def draw_forgery(
     Raises:
         FaceError: If the landmarks leave no mask.
     """
-    kinds: tuple[ForgeryKind, ...] = ("self_blend", "local", "swap", "decoded")
+    kinds: tuple[ForgeryKind, ...] = ("self_blend", "local", "swap", "decoded", "box")
     swap, decoded = mix.swap if donor is not None else 0.0, mix.decoded if painter is not None else 0.0
-    weights = np.array([mix.self_blend, mix.local, swap, decoded])
+    weights = np.array([mix.self_blend, mix.local, swap, decoded, mix.box])
     kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
     if kind == "local":
         return _local_change(image, landmarks, rng, mix)
+    if kind == "box":
+        return _pasted_box(image, landmarks, rng)
     if kind == "swap" and donor is not None:
         return _swap(image, landmarks, rng, donor)
     if kind == "decoded" and painter is not None:
@@ -143,6 +148,38 @@ def _local_change(image: Image, landmarks: NDArray[np.float32], rng: np.random.G
     mask = _soft(part_mask(landmarks, part, shape, grow), rng, side)
     ratio = float(rng.choice((1.0, 1.0, 0.75)))
     return Forgery(image, alpha_blend(source, image, mask, ratio=ratio), mask, blending_boundary(mask), "local")
+
+
+def _pasted_box(image: Image, landmarks: NDArray[np.float32], rng: np.random.Generator) -> Forgery:
+    """Move the mouth in a box of the face that is kept at a low resolution, and paste the box or its lower part.
+
+    Reference: the outputs of Wav2Lip (Prajwal et al., 2020): a 96 px box of the face, its lower half made anew.
+    """
+    height, width = image.shape[:2]
+    low, high = landmarks[:68].min(axis=0), landmarks[:68].max(axis=0)
+    size = high - low
+    side = float(size.max())
+    grown = rng.uniform((-0.06, -0.02, -0.06, -0.04), (0.12, 0.3, 0.12, 0.12)) * side
+    whole = float(rng.random()) < 0.6
+    top = low[1] - grown[1] if whole else low[1] + float(rng.uniform(0.3, 0.6)) * size[1]
+    x0, x1 = np.clip(np.round([low[0] - grown[0], high[0] + grown[2]]), 0, width).astype(int)
+    y0, y1 = np.clip(np.round([top, high[1] + grown[3]]), 0, height).astype(int)
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        msg = "the forged part lies outside the picture"
+        raise FaceError(msg)
+    moved = warp(image, jaw_field(rng, landmarks, (height, width), amplitude_px=side * 0.04))
+    scale = float(rng.uniform(0.3, 0.85))
+    small = cv2.resize(moved[y0:y1, x0:x1], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)[int(rng.integers(3))]
+    source = image.copy()
+    source[y0:y1, x0:x1] = cv2.resize(small, (x1 - x0, y1 - y0), interpolation=how)
+    if rng.random() < 0.5:
+        source = colour_shift(rng, source, limit=5)
+    mask = np.zeros((height, width), np.float32)
+    mask[y0:y1, x0:x1] = 1
+    # A hard edge would have no boundary to learn from: it is two pixels wide.
+    mask = _soft(mask, rng, side) if rng.random() < 0.5 else np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.6))
+    return Forgery(image, alpha_blend(source, image, mask), mask, blending_boundary(mask), "box")
 
 
 def _swap(image: Image, landmarks: NDArray[np.float32], rng: np.random.Generator, donor: Donor) -> Forgery:

@@ -18,6 +18,7 @@ ONLY = {
     "self_blend": ForgeryMix(1, 0, 0),
     "local": ForgeryMix(0, 1, 0),
     "swap": ForgeryMix(0, 0, 1),
+    "box": ForgeryMix(0, 0, 0, box=1),
 }
 DECODED = ForgeryMix(0, 0, 0, decoded=1)
 
@@ -45,6 +46,18 @@ def test_fake_differs_inside_the_mask_alone(face, donor, kind):
         if kind != "self_blend":  # whose real may have had its colours changed
             np.testing.assert_array_equal(made.real, before)
     np.testing.assert_array_equal(face.image, before)
+
+
+def test_a_box_is_an_upright_rectangle_that_lost_detail(face):
+    rng = np.random.default_rng(4)
+    for _ in range(10):
+        made = draw_forgery(face.image, face.landmarks, rng, ONLY["box"])
+        inside = made.mask > 0.5
+        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+        box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert inside[box].mean() > 0.95
+        real, fake = (cv2.Laplacian(np.float32(p), cv2.CV_32F)[box].std() for p in (made.real, made.fake))
+        assert fake < real
 
 
 def test_shares_of_the_mix(face, donor):

@@ -128,7 +128,7 @@ class LiteRecipe:
     network: LiteConfig = field(default_factory=LiteConfig)
     losses: LiteLosses = field(default_factory=LiteLosses)
     data: LiteData = field(default_factory=LiteData)
-    mix: ForgeryMix = field(default_factory=lambda: ForgeryMix(self_blend=0.34, local=0.18, swap=0.2, decoded=0.28))
+    mix: ForgeryMix = field(default_factory=lambda: ForgeryMix(0.28, 0.16, 0.18, decoded=0.22, box=0.16))
     degradation: DegradationConfig = field(default_factory=DegradationConfig)
     sizes: tuple[int, ...] = (144, 160, 176, 192, 208)
     margin_range: tuple[float, float] = (0.95, 1.45)
