@@ -22,10 +22,9 @@ SIZE = (192, 160)
 
 
 def portrait(shift=0.0):
-    """The portrait in a small frame, moved to the right by some pixels."""
+    """Head and shoulders in a small frame, the face some 60 pixels high, moved to the right by some pixels."""
     pixels = read_image(PORTRAIT).pixels
-    scale = SIZE[1] / pixels.shape[0]
-    matrix = np.array([[scale, 0, shift], [0, scale, 0]])
+    matrix = np.array([[0.58, 0, shift - 44], [0, 0.58, 0]])
     return cv2.warpAffine(pixels, matrix, SIZE, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
 
 

@@ -121,7 +121,8 @@ def slow(path, data):
         time.sleep(60)
     return size
 one_video.write_file = slow
-runner.prepare(records, root, out, PrepareSettings(frames=4, size=64, clip_side=64), sys.argv[5].split(","), split="train", workers=1)
+settings = PrepareSettings(frames=4, size=64, clip_side=64)
+runner.prepare(records, root, out, settings, sys.argv[5].split(","), split="train", workers=1)
 """
 
 
@@ -241,8 +242,8 @@ def test_refuses_to_write_into_the_source(source, tmp_path):
 
 def test_refuses_twins_and_nothing(source, tmp_path):
     root, _ = source
+    twins = [record("real/a.mp4", video_id="x"), record("fake/b.mp4", video_id="x")]
     with pytest.raises(ConfigError, match="video id 'x' occurs twice"):
-        twins = [record("real/a.mp4", video_id="x"), record("fake/b.mp4", video_id="x")]
         prepare(twins, root, tmp_path / "o", SETTINGS, ["crops"])
     with pytest.raises(ConfigError, match="nothing to prepare"):
         prepare([], root, tmp_path / "o", SETTINGS, ["crops"])

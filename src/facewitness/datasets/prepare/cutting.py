@@ -18,6 +18,11 @@ _PNG_LEVEL: Final = 1
 """Of zlib: a tenth larger than the highest, several times faster."""
 
 
+_TO_RETINAFACE: Final = np.array([0.023, -0.136, -0.004, 0.026])
+"""How far RetinaFace's box lies from a mesh's, in units of its width and height: medians of 200 photographs; on 200
+others the median overlap rises from 0.83 to 0.92. RetinaFace's reaches up to the hairline."""
+
+
 @dataclass(frozen=True)
 class Cut:
     """A face cut out of a frame.
@@ -48,10 +53,23 @@ def cut_face(image: NDArray[np.uint8], face: Face, settings: PrepareSettings) ->
     if settings.shape == "square":
         crop = crop_face(image, face.box, CropSpec(settings.margin_ratio, settings.size, "shift"))
         return Cut(crop.image, crop.square, apply_affine(crop.frame_to_crop, points))
-    box = grown_box(face.box, settings.margin_ratio, image.shape[1], image.shape[0])
+    box = grown_box(like_retinaface(face.box), settings.margin_ratio, image.shape[1], image.shape[0])
     scale = settings.size / np.array([box[2] - box[0], box[3] - box[1]], np.float64)
     local = (points.astype(np.float64) + 0.5 - np.array(box[:2])) * scale - 0.5
     return Cut(cut_box(image, box, settings.size), box, local.astype(np.float32))
+
+
+def like_retinaface(box: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The box that RetinaFace, which LAA-Net's script cuts with, would give for a face with this tight mesh box.
+
+    Args:
+        box: ``(4,)`` xyxy.
+
+    Returns:
+        ``(4,)`` float32 xyxy.
+    """
+    sides = np.tile(box[2:] - box[:2], 2)
+    return np.asarray(box + _TO_RETINAFACE * sides, dtype=np.float32)
 
 
 def grown_box(box: NDArray[np.float32], margin_ratio: float, width: int, height: int) -> tuple[int, int, int, int]:

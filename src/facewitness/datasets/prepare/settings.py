@@ -54,7 +54,8 @@ class PrepareSettings:
         sampling: ``uniform`` cuts the length into equal slices and takes the frame at the middle of each;
             ``official`` takes ``linspace(0, n - 1, frames)`` cut to whole numbers, as LAA-Net's script does.
         shape: ``square`` keeps the proportions: a square around the face, moved inside the frame where it leaves it.
-            ``official`` stretches: the box grown on each side, cut at the frame's edge, resized to a square.
+            ``official`` stretches: RetinaFace's box, as estimated from ours, grown on each side, cut at the frame's
+            edge, resized to a square.
         margin_ratio: Side of what is cut out in units of the face box's longer side (``square``) or of its own
             sides (``official``); 1.5 is the box grown by 25 % on each side.
         size: Side of the crop in pixels. 317 is what LAA-Net's training assumes.
