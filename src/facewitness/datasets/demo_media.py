@@ -339,11 +339,11 @@ def _save(path: Path, pixels: Image, quality: int) -> None:
 class EmptyMaker(_Files):
     """Write files of the right names with hardly anything in them; for checks of names and lists alone.
 
-    Each media file holds its own name, as files that are equal byte by byte count as duplicates.
+    Each media file holds its own path's end, as files that are equal byte by byte count as duplicates.
     """
 
     def _touch(self, path: Path) -> None:
-        self.text(path, f"{path.parent.name}/{path.name}")
+        self.text(path, "/".join(path.parts[-4:]))
 
     def picture(self, path: Path, identity: str, **_: object) -> None:
         """Stand in for a picture of ``identity``."""

@@ -26,7 +26,19 @@ def test_front_door():
 
 
 def test_verbs_exist_and_show_an_example():
-    verbs = ("analyze", "list", "doctor", "blend", "data", "demo-data", "prepare", "train", "evaluate", "calibrate")
+    verbs = (
+        "analyze",
+        "list",
+        "doctor",
+        "blend",
+        "data",
+        "demo-data",
+        "prepare",
+        "train",
+        "evaluate",
+        "robustness",
+        "calibrate",
+    )
     assert set(VERBS) == {*verbs, "export", "tune"}
     for target in VERBS.values():
         module, _, function = target.partition(":")
