@@ -71,7 +71,7 @@ def write_html(reports: Sequence[Report], path: Path, pictures: Pictures) -> Non
     Raises:
         ConfigError: If the file cannot be written.
     """
-    environment = _environment()
+    environment = page_environment()
     script = environment.get_template("page.js").render()
     methods, method_of = _methods(reports)
     page = environment.get_template("page.html").generate(
@@ -86,7 +86,8 @@ def write_html(reports: Sequence[Report], path: Path, pictures: Pictures) -> Non
     write_atomically(path, page)
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Templates with the filters and colours of all pages; every text on its way in is made safe to show."""
     environment = Environment(
         loader=PackageLoader("facewitness.reports"),
         autoescape=True,

@@ -1,0 +1,216 @@
+"""Running `facewitness robustness`: data, scores under every condition, table, JSON, page."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from facewitness.cli.media_paths import expand
+from facewitness.cli.report_text import printable
+from facewitness.detectors import DETECTORS, CropDetector, calibration_words
+from facewitness.errors import ConfigError
+from facewitness.evaluation.robustness import CLEAN, Condition, RobustnessRun
+from facewitness.evaluation.robustness_results import RULES, RobustnessResult, robustness_result
+from facewitness.evaluation.score_table import ScoreTable
+from facewitness.evaluation.scoring import ScoringRule
+from facewitness.evaluation.sources import DataSource, open_source, plain_source, told_apart
+from facewitness.faces.finder import FaceFinder
+from facewitness.media.perturbations import Perturbation, perturbations
+from facewitness.records import Label, OperatingPoint
+from facewitness.reports.files import write_atomically
+from facewitness.reports.robustness import write_robustness_page
+from facewitness.runtime import Precision, deciding_versions
+from facewitness.verdicts import choose_operating_point
+
+_HALF = OperatingPoint(0.5, math.nan, "not measured: the weights carry no lines, so 0.5 is used", 0.5)
+
+
+@dataclass(frozen=True)
+class RobustnessRequest:
+    """What the command line asked for; the options' help says what each means."""
+
+    out: Path
+    data: tuple[str, ...]
+    real: tuple[str, ...]
+    fake: tuple[str, ...]
+    detector: str
+    weights: Path | None
+    names: tuple[str, ...]
+    levels: tuple[int, ...]
+    frames: int
+    limit: int | None
+    operating_point: str
+    resamples: int
+    seed: int
+    device: str
+    precision: str
+    threads: int
+    as_json: bool
+
+
+def run(request: RobustnessRequest) -> None:
+    """Score, sum up, print and write.
+
+    Raises:
+        ConfigError: On a wrong option or data that hold nothing, before anything slow starts.
+        UnknownNameError: If a perturbation, a data set or the detector does not exist.
+    """
+    chosen = perturbations(request.names)
+    if request.precision not in get_args(Precision):
+        msg = f"--precision must be one of {', '.join(get_args(Precision))}, got {request.precision!r}"
+        raise ConfigError(msg)
+    sources = _sources(request)
+    detector: CropDetector = DETECTORS.load(request.detector)(
+        weights=request.weights, device=request.device, precision=request.precision, threads=request.threads
+    )
+    point = choose_operating_point(request.operating_point, detector.operating_points) or _HALF
+    rule = ScoringRule(frames=request.frames)
+    finder = FaceFinder(device=request.device, threads=request.threads, max_faces=rule.max_faces)
+    work = RobustnessRun(
+        detector,
+        finder,
+        chosen,
+        sources,
+        rule=rule,
+        folder=request.out / "scores",
+        levels=request.levels,
+        seed=request.seed,
+    )
+    tables = _scored(work)
+    result = robustness_result(
+        tables, chosen, point, rng=np.random.default_rng(request.seed), resamples=request.resamples
+    )
+    document = {
+        "schema_version": "1.0",
+        **_without_nan(asdict(result)),
+        "protocol": {**_protocol(request, detector, sources, point), "not_scored_clean": _not_scored(tables[CLEAN])},
+    }
+    write_atomically(request.out / "robustness.json", [json.dumps(document, indent=1, allow_nan=False), "\n"])
+    write_robustness_page(document, request.out / "robustness.html")
+    if request.as_json:
+        typer.echo(json.dumps(document, allow_nan=False))
+    else:
+        _print(result, chosen)
+        typer.echo(f"written: {request.out / 'robustness.html'} and robustness.json")
+
+
+def _sources(request: RobustnessRequest) -> tuple[DataSource, ...]:
+    found = [open_source(text, limit=request.limit) for text in request.data]
+    for label, places in ((Label.REAL, request.real), (Label.FAKE, request.fake)):
+        for place in places:
+            files, complaints = expand([place])
+            for complaint in complaints:
+                typer.echo(f"facewitness: {printable(complaint)}", err=True)
+            found.append(plain_source(Path(place), files, label, limit=request.limit))
+    labels = {record.label for source in found for record in source.records}
+    if len(labels) < len(Label):
+        msg = "robustness needs reals and fakes: give --data SPEC, or both --real DIR and --fake DIR"
+        raise ConfigError(msg)
+    return told_apart(found)
+
+
+def _scored(work: RobustnessRun) -> dict[Condition, ScoreTable]:
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("records under conditions"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=work.steps)
+        return work.run(lambda done: bar.advance(task, done))
+
+
+def _not_scored(clean: ScoreTable) -> int:
+    """Videos of which nothing was scored even on clean frames."""
+    names = list(zip(clean.dataset.tolist(), clean.video_id.tolist(), strict=True))
+    there = {name for name, scored in zip(names, clean.scored.tolist(), strict=True) if scored}
+    return len(set(names) - there)
+
+
+def _protocol(
+    request: RobustnessRequest, detector: CropDetector, sources: Sequence[DataSource], point: OperatingPoint
+) -> dict[str, Any]:
+    """Everything that is needed to get the numbers again."""
+    crop = detector.crop
+    return {
+        "detector": detector.name,
+        "mode": detector.mode,
+        "weights": detector.weights_name,
+        "weights_sha256": detector.weights_sha256,
+        "calibration": calibration_words(detector),
+        "precision": detector.precision,
+        "device": detector.device,
+        "crop": f"square, {crop.margin_ratio:g} times the face mesh, {crop.size} px, {crop.border} at the border",
+        "data": [source.spec for source in sources],
+        "list_sha256": [source.list_sha256 for source in sources],
+        "limit": request.limit,
+        "frames": request.frames,
+        "changes": "whole frames, before faces are looked for; crop_tight and crop_wide change the detector's crop",
+        "operating_point": request.operating_point,
+        "fake_from": point.threshold,
+        "real_below": point.lower_threshold,
+        "seed": request.seed,
+        "resamples": request.resamples,
+        "versions": [f"{name} {version}" for name, version in deciding_versions().items()],
+        "rules": RULES,
+    }
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {name: _without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print(result: RobustnessResult, chosen: Mapping[str, Perturbation]) -> None:
+    """One line per perturbation: AUC by level, then the means."""
+    clean = result.conditions[0]
+    levels = sorted({row.level for row in result.conditions if row.level})
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("perturbation", *(f"AUC {level}" for level in levels), "mean drop", "flipped", "faces lost"):
+        table.add_column(heading, justify="left" if heading == "perturbation" else "right")
+    for name in chosen:
+        rows = {row.level: row for row in result.conditions if row.name == name}
+        summary = next(s for s in result.summaries if s.name == name)
+        table.add_row(
+            name,
+            *(_number(rows[level].auc) for level in levels),
+            _number(summary.mean_drop),
+            _share(summary.mean_flip_rate),
+            _share(summary.mean_faces_lost),
+        )
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(
+        f"clean: AUC {_number(clean.auc)} ({_number(clean.auc_low)} to {_number(clean.auc_high)}), "
+        f"{clean.n_real} real and {clean.n_fake} fake videos scored, {_share(clean.fpr_on_real)} of reals called FAKE",
+        highlight=False,
+    )
+    console.print(table)
+    console.print(
+        f"mean drop {_number(result.mean_drop)}, mean flip rate {_share(result.mean_flip_rate)}", highlight=False
+    )
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{100 * value:.1f} %"
