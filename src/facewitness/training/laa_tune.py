@@ -35,7 +35,7 @@ class Study:
     """A search.
 
     Attributes:
-        file: ``.db`` keeps it in SQLite; any other name in Optuna's journal, which several machines can share.
+        file: ``.db`` keeps it in SQLite; any other name in Optuna's journal. One process searches at a time.
         trials: Trials in all, those of earlier calls included.
         space: Dotted key of the recipe to ``[low, high]``, ``[low, high, "log"]``, or a list of choices; two whole
             numbers are a range of whole numbers.
@@ -118,23 +118,22 @@ def tune_laa(job: LaaRun, study: Study, make: Callable[[list[str]], TrainingReci
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    values = {key: list(v) for key, v in study.space.items()}
-    sampler = (
-        optuna.samplers.GridSampler(values, seed=job.recipe.seed)
-        if study.grid
-        else optuna.samplers.TPESampler(seed=job.recipe.seed)
-    )
     job.run.mkdir(parents=True, exist_ok=True)
     study.file.parent.mkdir(parents=True, exist_ok=True)
     found = optuna.create_study(
         study_name="laa_net",
         storage=_storage(study.file),
-        sampler=sampler,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
         direction="maximize",
         load_if_exists=True,
     )
     _take_up(found, optuna)
+    seed = job.recipe.seed + len(found.trials)  # else a search that goes on would draw its first trials again
+    found.sampler = (
+        optuna.samplers.GridSampler({key: list(values) for key, values in study.space.items()}, seed=seed)
+        if study.grid
+        else optuna.samplers.TPESampler(seed=seed)
+    )
 
     def objective(trial: Any) -> float:
         return _trial(trial, job, study, make, optuna)
