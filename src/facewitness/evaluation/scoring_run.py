@@ -147,6 +147,7 @@ class ReadAhead(Iterator[_Item]):
     def __init__(self, items: Iterator[_Item], depth: int = _AHEAD) -> None:
         self._waiting: queue.Queue[_Item | BaseException | None] = queue.Queue(depth)
         self._stopped = threading.Event()
+        self._ended = False
         self._thread = threading.Thread(target=self._run, args=(items,), daemon=True)
         self._thread.start()
 
@@ -175,7 +176,11 @@ class ReadAhead(Iterator[_Item]):
         Raises:
             StopIteration: At the end.
         """
+        if self._ended:
+            raise StopIteration
         item = self._waiting.get()
+        if item is None or isinstance(item, BaseException):
+            self._ended = True  # callers may ask again, and nothing comes any more
         if item is None:
             raise StopIteration
         if isinstance(item, BaseException):
