@@ -75,7 +75,7 @@ def run(request: PrepareRequest) -> None:
     except KeyboardInterrupt:
         sys.stderr.write(f"stopped; the same command goes on where it was ({request.out})\n")
         raise
-    written = _write_laa_json(request.out, spec) if request.with_laa_json else []
+    written = _write_laa_json(request.out) if request.with_laa_json else []
     if request.as_json:
         sys.stdout.write(json.dumps({"out": str(request.out), **asdict(summary), "laa_json": written}) + "\n")
     else:
@@ -116,15 +116,14 @@ def _settings(request: PrepareRequest) -> PrepareSettings:
     return from_mapping(PrepareSettings, {**asdict(preset), **values, **request.changes})
 
 
-def _write_laa_json(out: Path, spec: DataSpec) -> list[str]:
-    """A JSON per split, under both of the authors' names."""
+def _write_laa_json(out: Path) -> list[str]:
+    """A JSON per compression and split, under both of the authors' names."""
     prepared = open_prepared(out, needs=("crops", "landmarks"))
-    compression = spec.options.get("compression", "c0")
-    folder = out / "processed_data" / ("c0" if compression == "raw" else compression)
     landmarks, written = int(prepared.settings["landmarks"]), []
-    for split in sorted({video.record.split for video in prepared.videos}):
-        items = laa_items(prepared, split=split)
+    for compression, split in sorted({(v.record.compression, v.record.split) for v in prepared.videos}):
+        items = laa_items(prepared, split=split, compression=compression)
         kinds = sorted({item.fake_type for item in items}, key=lambda kind: (kind == "original", kind))
+        folder = out / "processed_data" / ("c0" if compression in ("", "raw") else compression.replace("/", "_"))
         for convention in ("script", "readme"):
             name = laa_json_name(
                 split or "all",
@@ -154,7 +153,11 @@ def _show(summary: Summary, out: Path, laa_json: list[str]) -> None:
         table.add_row("LAA-Net's JSON", name)
     console.print(table)
     for title, entries in (("not usable", summary.problems), ("odd", summary.notes)):
-        for path, text in entries[:_SHOWN]:
-            console.print(f"{title}: {printable(path)}: {printable(text)}", markup=False)
-        if len(entries) > _SHOWN:
-            console.print(f"{title}: and {len(entries) - _SHOWN} more, in index.jsonl")
+        alike: dict[str, list[str]] = {}
+        for path, text in entries:
+            alike.setdefault(text, []).append(path)
+        for text, paths in list(alike.items())[:_SHOWN]:
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            console.print(f"{title}: {printable(paths[0])}{more}: {printable(text)}", markup=False, soft_wrap=True)
+        if len(alike) > _SHOWN:
+            console.print(f"{title}: {len(alike) - _SHOWN} further kinds, in index.jsonl")

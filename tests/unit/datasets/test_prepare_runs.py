@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from facewitness.cli.main import main
-from facewitness.datasets.prepare import places
+from facewitness.datasets.prepare import places, pool
 from facewitness.datasets.prepare.runner import WITHOUT_FACES, prepare
 from facewitness.datasets.prepare.settings import PrepareSettings
 from facewitness.datasets.prepared import INDEX_FILE, open_prepared
@@ -23,7 +23,7 @@ from facewitness.errors import ConfigError
 from facewitness.media.audio import read_audio
 from facewitness.media.images import read_image
 from facewitness.media.video import probe_video
-from unit.datasets.prepare_sets import SIZE, hashes, make_set, moving, record, write_video
+from unit.datasets.prepare_sets import SIZE, die_on_b, hashes, make_set, moving, record, write_video
 
 SETTINGS = PrepareSettings(frames=4, size=64, clip_side=64)
 STEPS = ("frames", "crops", "landmarks", "align", "audio", "clips")
@@ -174,6 +174,16 @@ def test_killed_parent_takes_its_processes_along(source, whole, tmp_path):
     child.stdout.close()
     prepare(records, root, out, SETTINGS, STEPS, split="train", workers=2)
     assert hashes(out) == hashes(whole[0])
+
+
+def test_a_file_that_kills_its_process_is_noted(source, tmp_path, monkeypatch):
+    root, records = source
+    monkeypatch.setattr(pool, "_work", die_on_b)  # pickled by name, so that the processes import it
+    summary = prepare(records[:4], root, tmp_path / "out", SETTINGS, ["crops"], workers=2)
+    problems = dict(summary.problems)
+    assert problems["fake/b.mp4"].startswith("the process that worked on it died")
+    assert set(problems) == {"fake/b.mp4", "fake/broken.mp4"}
+    assert summary.frames == 5
 
 
 def test_second_run_makes_nothing_anew(source, whole):

@@ -149,12 +149,15 @@ def write_laa_json(path: Path, items: Sequence[LaaItem]) -> None:
     write_file(path, json.dumps({"data": [item.to_dict() for item in items]}, separators=(",", ":")).encode())
 
 
-def laa_items(prepared: PreparedSet, *, split: str | None = None, prefix: str | None = None) -> list[LaaItem]:
+def laa_items(
+    prepared: PreparedSet, *, split: str | None = None, compression: str | None = None, prefix: str | None = None
+) -> list[LaaItem]:
     """Items for the authors' loader: of the levelled crops where they were made, else of the crops.
 
     Args:
         prepared: With crops and landmarks; with neighbours, ``best_match`` is filled in.
         split: Only videos of this split.
+        compression: Only videos of this compression.
         prefix: Stands before each path; None is the prepared folder's own place.
     """
     before = f"{prepared.folder.resolve().as_posix()}/" if prefix is None else prefix
@@ -162,7 +165,7 @@ def laa_items(prepared: PreparedSet, *, split: str | None = None, prefix: str | 
     table = prepared.neighbours() if "neighbours" in prepared.settings["steps"] else None
     items: list[LaaItem] = []
     for place, (video, frame) in enumerate(frames):
-        if split is not None and video.record.split != split:
+        if split not in (None, video.record.split) or compression not in (None, video.record.compression):
             continue
         matches: tuple[str, ...] | None = None
         if table is not None and table[place].max() >= 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness.datasets.listing import PICTURES, frame_files
 from facewitness.datasets.records import Record
 from facewitness.errors import MediaError, MissingExtraError
 from facewitness.media.images import read_image
 from facewitness.media.sampling import choose_frames
 from facewitness.media.video import Frame, iter_frames
 
-PICTURES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 CLOSE_S: Final = 0.1
 """Frames no further apart than this follow each other closely: a face hardly moves between them."""
 
@@ -138,16 +137,16 @@ def _positions(count: int, frames: int, *, official: bool) -> NDArray[np.intp]:
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """Pictures of a folder in the order of the numbers and words in their names (``2.png`` before ``10.png``).
+    """`frame_files` of a folder that must hold some.
 
     Raises:
         MediaError: If there is none.
     """
-    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES] if folder.is_dir() else []
+    found = frame_files(folder)
     if not found:
         msg = f"{folder}: expected a folder of pictures, found none in it"
         raise MediaError(msg)
-    return sorted(found, key=lambda path: [(len(d), d, w) for d, w in re.findall(r"(\d*)(\D*)", path.stem)])
+    return found
 
 
 def _folder(folder: Path, frames: int, *, official: bool) -> FrameSource:
