@@ -1,5 +1,6 @@
 """Export to ONNX, the detector that runs it, and the verb that writes it."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facewitness.detectors import calibration_words
 from facewitness.detectors.laa_net.config import LaaNetConfig
 from facewitness.detectors.laa_net.detector import cache_folder, create
 from facewitness.errors import CheckpointError, ConfigError, FacewitnessError, MissingExtraError, WeightsError
+from facewitness.score_maps import Calibration
 from facewitness.weights import WeightsRecord
 
 torch = pytest.importorskip("torch")
@@ -75,6 +78,22 @@ def test_export_says_what_the_network_says(tmp_path, config):
     deviations = export_deviation(model, path, batch=3)
     assert set(deviations) == {"heatmap_logit", "logit"}
     assert max(deviations.values()) < 1e-4
+
+
+def test_a_calibration_in_the_record_is_applied(exported, tmp_path):
+    plain = create(weights=exported, device="CPU", precision="f32", threads=1)
+    record = WeightsRecord.read(exported.with_suffix(".json"))
+    copy = tmp_path / exported.name
+    copy.write_bytes(exported.read_bytes())
+    made = Calibration("platt", "made-up faces", scale=0.5, bias=-1.0)
+    dataclasses.replace(record, calibration={"score": made.to_dict()}).write(copy.with_suffix(".json"))
+    calibrated = create(weights=copy, device="CPU", precision="f32", threads=1)
+    before, after = plain.score(crops(3)), calibrated.score(crops(3))
+    expected = made.apply([one.score for one in before])
+    np.testing.assert_allclose([one.score for one in after], expected, atol=1e-6)
+    assert [one.calibrated for one in (before[0], after[0])] == [False, True]
+    assert calibration_words(plain) == ""
+    assert calibration_words(calibrated) == "Platt scaling 0.5 * log-odds -1, fitted on made-up faces"
 
 
 def test_other_runtime_agrees(tmp_path):
