@@ -48,10 +48,10 @@ def blends(arrays: Arrays, offset: int) -> Arrays:
 
     def matched(seed: int) -> NDArray[Any]:
         background, foreground = (recipes.uint8_image(s, *mask.shape) for s in (seed, seed + 1))
-        return match_mean_colour(foreground, background, mask)
+        return match_mean_colour(foreground, background, mask, mode="official")
 
     def blended(seed: int) -> NDArray[Any]:
-        return blend_feathered(matched(seed), recipes.uint8_image(seed, *mask.shape), mask)[0]
+        return blend_feathered(matched(seed), recipes.uint8_image(seed, *mask.shape), mask, mode="official")[0]
 
     found: Arrays = {
         "bi_color": nearest(arrays["bi_color"], _BACKGROUND_SEED, offset, matched),

@@ -12,10 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.errors import FaceError
+from facewitness.pseudofakes.blending import alpha_blend
+from facewitness.pseudofakes.masks import Mode
 
 
 def match_mean_colour(
-    foreground: NDArray[np.uint8], background: NDArray[np.uint8], mask: NDArray[np.number[Any]]
+    foreground: NDArray[np.uint8],
+    background: NDArray[np.uint8],
+    mask: NDArray[np.number[Any]],
+    *,
+    mode: Mode = "corrected",
 ) -> NDArray[np.uint8]:
     """Shift the foreground's colours inside a mask so that their mean is the background's.
 
@@ -23,19 +29,20 @@ def match_mean_colour(
         foreground: ``(H, W, 3)`` uint8 RGB.
         background: ``(H, W, 3)`` uint8 RGB.
         mask: ``(H, W)``; inside where not 0.
+        mode: ``official`` cuts decimals off, which darkens the inside by half a grey level; ``corrected`` rounds.
 
     Returns:
-        A new ``(H, W, 3)`` uint8 array, decimals cut off; equal to ``foreground`` outside the mask.
+        A new ``(H, W, 3)`` uint8 array; equal to ``foreground`` outside the mask.
 
     Raises:
         FaceError: If the mask is empty.
     """
-    inside = _inside(mask)
-    shift = background[inside].mean(axis=0) - foreground[inside].mean(axis=0)
+    chosen = _inside(mask).view(np.uint8)
+    shift = np.subtract(cv2.mean(background, mask=chosen), cv2.mean(foreground, mask=chosen))[:3]
+    levels = np.clip(np.arange(256, dtype=np.float64)[:, None] + shift, 0, 255)
+    table = (levels if mode == "official" else np.rint(levels)).astype(np.uint8)
     out = foreground.copy()
-    levels = np.arange(256, dtype=np.float64)[:, None]
-    table = np.clip(levels + shift, 0, 255).astype(np.uint8)
-    out[inside] = cv2.LUT(foreground, table[None])[inside]
+    cv2.copyTo(cv2.LUT(foreground, table[None]), chosen, out)
     return out
 
 
@@ -53,22 +60,47 @@ def feather_weights(mask: NDArray[np.number[Any]], *, feather: float = 0.2) -> N
         FaceError: If the mask is empty or a line.
     """
     inside = _inside(mask)
-    points = np.argwhere(inside)[:, ::-1]
-    width = feather * float(np.ptp(points, axis=0).max())
-    hull = np.asarray(cv2.convexHull(points.astype(np.int32)), dtype=np.float64).reshape(-1, 2)
+    rows = np.flatnonzero(inside.any(axis=1))
+    lefts, rights = inside[rows].argmax(axis=1), inside.shape[1] - 1 - inside[rows, ::-1].argmax(axis=1)
+    left, top, right, bottom = int(lefts.min()), int(rows[0]), int(rights.max()), int(rows[-1])
+    width = feather * max(right - left, bottom - top)
+    # The ends of the rows span the same hull as all pixels do.
+    ends = np.concatenate([np.stack([lefts, rows], axis=1), np.stack([rights, rows], axis=1)]).astype(np.int32)
+    hull = np.asarray(cv2.convexHull(ends), dtype=np.float64).reshape(-1, 2)
     if len(hull) < 3:
         msg = "the blending mask is a point or a line; it needs an area to be feathered"
         raise FaceError(msg)
+    weights = np.zeros(mask.shape, np.float32)
+    box = (slice(top, bottom + 1), slice(left, right + 1))
+    distance = _distance_inside(hull - (left, top), (bottom + 1 - top, right + 1 - left), width)
+    distance /= width
+    weights[box] = np.where(inside[box], np.maximum(distance, 0), 0)
+    return weights
+
+
+def _distance_inside(hull: NDArray[np.float64], shape: tuple[int, int], limit: float) -> NDArray[np.float64]:
+    """Distance to the edge of a convex polygon, at most ``limit``; nothing that can be used outside of it.
+
+    Args:
+        hull: ``(n, 2)`` x, y of the corners in order, not below 0.
+        shape: ``(H, W)``.
+        limit: Pixels.
+    """
     edges = np.roll(hull, -1, axis=0) - hull
     normals = np.stack([-edges[:, 1], edges[:, 0]], axis=1) / np.linalg.norm(edges, axis=1, keepdims=True)
     normals *= np.sign(((hull.mean(axis=0) - hull) * normals).sum(axis=1, keepdims=True))
-    # Inside a convex polygon the nearest edge is the nearest of the lines through the edges.
-    distance = np.full(len(points), np.inf)
-    for normal, corner in zip(normals, hull, strict=True):
-        np.minimum(distance, points @ normal - corner @ normal, out=distance)
-    weights = np.zeros(mask.shape, np.float32)
-    weights[inside] = np.clip(distance / width, 0, 1)
-    return weights
+    distance = np.full(shape, limit)
+    # Inside a convex polygon the nearest edge is that whose line is nearest, and the foot of the perpendicular lies on
+    # the edge itself: pixels farther than the limit from the edge's own box need not be asked.
+    lows = np.maximum(np.floor(np.minimum(hull, hull + edges) - limit), 0).astype(int)
+    highs = (np.ceil(np.maximum(hull, hull + edges) + limit) + 1).astype(int)
+    columns, rows = np.arange(shape[1], dtype=np.float64), np.arange(shape[0], dtype=np.float64)
+    for normal, corner, low, high in zip(normals, hull, lows, highs, strict=True):
+        part = distance[low[1] : high[1], low[0] : high[0]]
+        along_x = (columns[low[0] : high[0]] - corner[0]) * normal[0]
+        along_y = (rows[low[1] : high[1]] - corner[1]) * normal[1]
+        np.minimum(part, along_y[:, None] + along_x, out=part)
+    return distance
 
 
 def blend_feathered(
@@ -77,6 +109,7 @@ def blend_feathered(
     mask: NDArray[np.number[Any]],
     *,
     feather: float = 0.2,
+    mode: Mode = "corrected",
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Lay the foreground on the background with `feather_weights`.
 
@@ -85,16 +118,24 @@ def blend_feathered(
         background: ``(H, W, 3)`` uint8 RGB.
         mask: ``(H, W)``; inside where not 0.
         feather: See `feather_weights`.
+        mode: As `alpha_blend`.
 
     Returns:
-        The ``(H, W, 3)`` uint8 blend, decimals cut off, and the ``(H, W)`` float32 weights.
+        The ``(H, W, 3)`` uint8 blend and the ``(H, W)`` float32 weights.
 
     Raises:
         FaceError: If the mask is empty or a line.
     """
     weights = feather_weights(mask, feather=feather)
-    w = weights[..., None].astype(np.float64)
-    return (w * foreground + (1 - w) * background).astype(np.uint8), weights
+    if mode == "corrected":
+        return alpha_blend(foreground, background, weights), weights
+    # In float64, as the authors' code; decimals are cut off, so that float32 would tip a level here and there.
+    x, y, width, height = cv2.boundingRect((weights > 0).view(np.uint8))
+    box = (slice(y, y + height), slice(x, x + width))
+    w = weights[box][..., None].astype(np.float64)
+    out = background.copy()
+    out[box] = (w * foreground[box] + (1 - w) * background[box]).astype(np.uint8)
+    return out, weights
 
 
 def change_mask(mask: NDArray[np.uint8], kernel: int, *, grow: bool) -> NDArray[np.uint8]:

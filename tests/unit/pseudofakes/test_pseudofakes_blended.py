@@ -1,4 +1,4 @@
-"""Face X-ray blends against OpenCV's polygon test, neighbour search against sorting by hand."""
+"""Face X-ray blends against OpenCV's polygon test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from facewitness.errors import FaceError
 from facewitness.pseudofakes.blended import blend_feathered, change_mask, feather_weights, match_mean_colour
-from facewitness.pseudofakes.neighbours import nearest_faces
 
 
 @pytest.fixture
@@ -66,26 +65,3 @@ def test_masks_without_an_area_are_refused(blob):
     line[5, 3:20] = 1
     with pytest.raises(FaceError, match="line"):
         feather_weights(line)
-
-
-def test_neighbours():
-    rng = np.random.default_rng(0)
-    faces, videos = rng.uniform(0, 100, (40, 68, 2)).astype(np.float32), np.arange(40) // 5
-    index, distance = nearest_faces(faces, videos, np.array([3, 17]), count=6)
-    for row, query in enumerate((3, 17)):
-        apart = {
-            i: sum(np.hypot(*(faces[i, k].astype(float) - faces[query, k])) for k in range(68))
-            for i in range(40)
-            if videos[i] != videos[query]
-        }
-        nearest = sorted(apart, key=apart.__getitem__)[:6]
-        assert index[row].tolist() == nearest
-        np.testing.assert_allclose(distance[row], [apart[i] for i in nearest])
-
-
-def test_neighbours_need_other_videos():
-    faces = np.zeros((10, 68, 2), np.float32)
-    with pytest.raises(FaceError, match="0 faces of other videos"):
-        nearest_faces(faces, np.zeros(10, int), np.array([0]), count=3)
-    with pytest.raises(FaceError, match="expected"):
-        nearest_faces(faces[:, :, 0], np.zeros(10, int), np.array([0]))
