@@ -37,14 +37,12 @@ def neighbour_table(videos: Sequence[PreparedVideo], count: int) -> NDArray[np.i
             for row, (number, frame) in enumerate(rows)
             if _takes_part(videos[number], split) and len(_shape(frame)) >= _POINTS
         ]
-        owners = np.array([rows[row][0] for row in members], dtype=np.intp)
-        per_video = np.bincount(owners) if members else np.zeros(1, np.intp)
-        possible = min(count, len(members) - int(per_video.max()))
-        if possible < 1:
+        if not members:
             continue
+        owners = np.array([rows[row][0] for row in members], dtype=np.intp)
         faces = np.stack([np.asarray(_shape(rows[row][1]))[:_POINTS] for row in members])
-        nearest, _ = nearest_faces(faces, owners, np.arange(len(members)), count=possible)
-        table[members, :possible] = np.array(members, dtype=np.int32)[nearest]
+        nearest, _ = nearest_faces(faces, owners, np.arange(len(members)), count=count, pad=True)
+        table[members] = np.where(nearest < 0, -1, np.array(members, dtype=np.int32)[nearest])
     return table
 
 
