@@ -1,4 +1,4 @@
-"""``facewitness evaluate``: how well a detector does on the test sets of a manifest, beside controls."""
+"""``facewitness evaluate``: how well a detector does on data with labels, beside what needs no forensics."""
 
 from __future__ import annotations
 
@@ -7,67 +7,110 @@ from typing import Annotated
 
 import typer
 
-_Root = Annotated[Path, typer.Argument(help="Folder with manifest.csv (columns file, label, identity) and pictures.")]
+_More = Annotated[list[str] | None, typer.Argument(metavar="[SPEC]...", help="More data, as --data.")]
+_Data = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SPEC", help="NAME:ROOT[:SPLIT][?option=value] or prepared:DIR[:SPLIT]; may be repeated."),
+]
+_Real = Annotated[list[str] | None, typer.Option(metavar="DIR", help="Folder of real pictures and videos.")]
+_Fake = Annotated[list[str] | None, typer.Option(metavar="DIR", help="Folder of forged pictures and videos.")]
+_Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder for scores, results.json and report.html; goes on in it.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")]
 _Detector = Annotated[str, typer.Option(metavar="NAME", help="See: facewitness list.")]
 _Weights = Annotated[Path | None, typer.Option(metavar="FILE", help="Weights instead of the packaged ones.")]
-_Sets = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Test set; may be repeated. All by default.")]
-_Codings = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="Coding, such as jpeg-q60; may be repeated. All by default.")
+_Frames = Annotated[int, typer.Option(min=1, help="Frames of a video, uniform over its length.")]
+_Level = Annotated[str, typer.Option(help="Level that leads: video or frame; both are in the results.")]
+_Pooling = Annotated[str, typer.Option(help="Frames to video: mean, max, median, trimmed, topk or confident.")]
+_Pooled = Annotated[str, typer.Option(help="What is pooled: probabilities or logits.")]
+_Faces = Annotated[str, typer.Option(help="Faces to frame: max, the most suspicious one, or mean.")]
+_Missing = Annotated[str, typer.Option(help="Videos without a face: abstain (listed), drop, or 0.5.")]
+_Flip = Annotated[bool, typer.Option("--flip", help="Mean with the mirrored face.")]
+_MinFace = Annotated[float, typer.Option(min=1, help="Smaller faces are not scored, pixels.")]
+_Compat = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="What laa_net, m2f2_det, ffaa, sbi or deepfakebench would report; repeatable."),
 ]
-_Work = Annotated[Path, typer.Option(metavar="DIR", help="Where cut faces are kept for the next run.")]
-_Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write everything, scores too, as JSON.")]
-_Controls = Annotated[bool, typer.Option("--controls/--no-controls", help="Spectrum and untrained network.")]
-_FacePx = Annotated[int, typer.Option(min=16, max=1024, help="Face size that all pictures are brought to, pixels.")]
+_Point = Annotated[
+    str, typer.Option(metavar="POINT", help="fpr=RATE or error=RATE of the weights, or threshold=SCORE.")
+]
+_Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Short for --operating-point threshold=SCORE.")]
+_Limit = Annotated[int | None, typer.Option(min=1, help="At most so many records of each label and data.")]
 _Resamples = Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")]
-_Seed = Annotated[int, typer.Option(min=0, help="Of swaps, folds, bootstrap and untrained network.")]
+_Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap and the controls' folds.")]
 _Device = Annotated[str, typer.Option(help="auto, CPU, GPU.")]
 _Precision = Annotated[str, typer.Option(help="auto, f32 or bf16.")]
 _Threads = Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")]
 
 
 def evaluate(
-    root: _Root,
+    more: _More = None,
     *,
+    data: _Data = None,
+    real: _Real = None,
+    fake: _Fake = None,
+    out: _Out = None,
+    as_json: _Json = False,
     detector: _Detector = "laa_net_lite",
     weights: _Weights = None,
-    sets: _Sets = None,
-    codings: _Codings = None,
-    work: _Work = Path("runs/evaluation"),
-    json_file: _Json = None,
-    controls: _Controls = True,
-    face_px: _FacePx = 128,
+    frames: _Frames = 32,
+    level: _Level = "video",
+    pooling: _Pooling = "mean",
+    pooled: _Pooled = "probabilities",
+    faces: _Faces = "max",
+    missing_face: _Missing = "abstain",
+    flip: _Flip = False,
+    min_face_px: _MinFace = 32.0,
+    compat: _Compat = None,
+    operating_point: _Point = "fpr=0.05",
+    threshold: _Threshold = None,
+    limit: _Limit = None,
     resamples: _Resamples = 1000,
     seed: _Seed = 0,
     device: _Device = "auto",
     precision: _Precision = "auto",
     threads: _Threads = 0,
 ) -> None:
-    """Measure a detector on test sets, false alarms first, beside controls.
+    """Measure a detector on data with labels: AUC with interval, false alarms, and controls beside it.
 
-    Reals and fakes are brought to one face size and go through the same
-    JPEG or H.264 coding. Intervals resample identities. The controls say
-    what a program that knows nothing of faces reaches on the same crops.
+    The controls say how far the labels can be told without any forensics:
+    from sharpness, from how files were saved, from an 8 x 8 thumbnail.
+    With --out a killed run goes on where it stopped. Files that cannot be
+    read and videos without a face are counted and never get a number.
 
-    Example: facewitness evaluate faces --json results.json
+    Example: facewitness evaluate --real photos --fake forgeries --json
 
-    Example: facewitness evaluate faces --sets lfw_swaps --codings h264-crf40 --no-controls
+    Example: facewitness evaluate --data ffpp:FF++:test --data celeb_df:CDF:test --out results
     """
     from facewitness.cli.evaluation_run import EvaluationRequest, run
 
-    request = EvaluationRequest(
-        root=root,
-        detector=detector,
-        weights=weights,
-        sets=tuple(sets or ()),
-        codings=tuple(codings or ()),
-        work=work,
-        json_file=json_file,
-        controls=controls,
-        face_px=face_px,
-        resamples=resamples,
-        seed=seed,
-        device=device,
-        precision=precision,
-        threads=threads,
+    run(
+        EvaluationRequest(
+            data=(*(data or ()), *(more or ())),
+            real=tuple(real or ()),
+            fake=tuple(fake or ()),
+            out=out,
+            as_json=as_json,
+            detector=detector,
+            weights=weights,
+            frames=frames,
+            min_face_px=min_face_px,
+            rules={
+                "level": level,
+                "pooling": pooling,
+                "pooled": pooled,
+                "faces": faces,
+                "missing_face": missing_face,
+                "flip": flip,
+                "resamples": resamples,
+                "seed": seed,
+            },
+            compat=tuple(compat or ()),
+            operating_point=operating_point if threshold is None else f"threshold={threshold}",
+            limit=limit,
+            device=device,
+            precision=precision,
+            threads=threads,
+        )
     )
-    run(request)

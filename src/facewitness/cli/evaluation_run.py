@@ -1,160 +1,143 @@
-"""Running `facewitness evaluate`: sets, codings, table, JSON."""
+"""Running `facewitness evaluate`: data, scores, numbers, table, files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facewitness.cli.evaluation_text import protocol_lines, set_lines
-from facewitness.detectors import DETECTORS, CropDetector
-from facewitness.errors import ConfigError
-from facewitness.evaluation.controls import SPECTRUM_RULE
-from facewitness.evaluation.face_sets import FACE_SETS, MISSING_FACE_RULE, FaceSet, face_set_spec, load_face_set
-from facewitness.evaluation.measurement import Measurement, measure, untrained_control
-from facewitness.evaluation.reencoding import codings
-from facewitness.runtime import Precision, deciding_versions
-from facewitness.training.face_cache import read_manifest
+from facewitness.cli.evaluation_data import chosen_sources, load_detector
+from facewitness.cli.evaluation_text import print_document
+from facewitness.cli.progress import FileProgress
+from facewitness.detectors import CropDetector
+from facewitness.errors import ConfigError, MissingExtraError, UnknownNameError
+from facewitness.evaluation.compat import COMPAT
+from facewitness.evaluation.evaluation_document import Document, evaluation_document, summary
+from facewitness.evaluation.levels import EvaluationProtocol
+from facewitness.evaluation.score_store import ScoreStore
+from facewitness.evaluation.score_table import ScoreTable
+from facewitness.evaluation.scoring import FaceScorer, ScoringRule
+from facewitness.evaluation.scoring_run import ScoredData, score_sources, scoring_settings
+from facewitness.evaluation.sources import DataSource
+from facewitness.faces.finder import FaceFinder
+from facewitness.records import OperatingPoint
+from facewitness.reports.evaluation import write_evaluation_page
+from facewitness.reports.files import write_atomically
+from facewitness.verdicts import choose_operating_point
+
+SCORES_FOLDER, RESULTS_FILE, PAGE_FILE = "scores", "results.json", "report.html"
 
 
 @dataclass(frozen=True)
 class EvaluationRequest:
     """What the command line asked for; the options' help says what each means."""
 
-    root: Path
+    data: tuple[str, ...]
+    real: tuple[str, ...]
+    fake: tuple[str, ...]
+    out: Path | None
+    as_json: bool
     detector: str
     weights: Path | None
-    sets: tuple[str, ...]
-    codings: tuple[str, ...]
-    work: Path
-    json_file: Path | None
-    controls: bool
-    face_px: int
-    resamples: int
-    seed: int
+    frames: int
+    min_face_px: float
+    rules: Mapping[str, Any]
+    compat: tuple[str, ...]
+    operating_point: str
+    limit: int | None
     device: str
     precision: str
     threads: int
 
 
 def run(request: EvaluationRequest) -> None:
-    """Measure, print a table per set as it is done, and write the JSON file.
+    """Score, sum up, print and write.
 
     Raises:
-        ConfigError: On a wrong option, before anything slow starts; or when the file cannot be written.
-        UnknownNameError: If a set, a coding or the detector does not exist.
+        ConfigError: On a wrong option or data that hold nothing, before anything slow starts; when nothing of one
+            label could be scored.
+        UnknownNameError: If a data set, a detector or a project does not exist.
     """
-    names = tuple(dict.fromkeys(request.sets)) or tuple(FACE_SETS)
-    for name in names:
-        face_set_spec(name)
-    chosen = codings(request.codings)
-    if request.precision not in get_args(Precision):
-        msg = f"--precision must be one of {', '.join(get_args(Precision))}, got {request.precision!r}"
-        raise ConfigError(msg)
-    if request.json_file is not None and not request.json_file.parent.is_dir():
-        msg = f"cannot write {request.json_file}: the folder {request.json_file.parent} does not exist; make it first"
-        raise ConfigError(msg)
-    rows = read_manifest(request.root)
-    detector: CropDetector = DETECTORS.load(request.detector)(
-        weights=request.weights, device=request.device, precision=request.precision, threads=request.threads
+    scored, document = evaluate_request(request)
+    if request.out is not None:
+        write_results(request.out, scored.table, document)
+    if request.as_json:
+        typer.echo(json.dumps(summary(document), allow_nan=False))
+        return
+    print_document(document)
+    if request.out is not None:
+        typer.echo(f"written: {request.out / PAGE_FILE} and {RESULTS_FILE}")
+
+
+def evaluate_request(request: EvaluationRequest) -> tuple[ScoredData, Document]:
+    """Score what a request names, or go on where an earlier run stopped, and sum up.
+
+    Raises:
+        ConfigError: As `run`.
+    """
+    protocol = EvaluationProtocol(**request.rules)
+    unknown = [name for name in request.compat if name not in COMPAT]
+    if unknown:
+        msg = f"no project is called {unknown[0]!r} for --compat; known: {', '.join(COMPAT)}"
+        raise UnknownNameError(msg)
+    sources = chosen_sources(request.data, request.real, request.fake, limit=request.limit)
+    detector = load_detector(
+        request.detector, request.weights, device=request.device, precision=request.precision, threads=request.threads
     )
-    untrained, left_out = untrained_control(detector.name, request.seed) if request.controls else (None, "")
-    results: list[tuple[FaceSet, list[Measurement]]] = []
-    for name in names:
-        faces = load_face_set(name, request.root, rows, work=request.work, seed=request.seed, face_px=request.face_px)
-        with _bar() as bar:
-            task = bar.add_task(name, total=len(chosen))
-            measured = []
-            for coding_name, coding in chosen.items():
-                measured.append(
-                    measure(
-                        detector,
-                        faces,
-                        coding_name,
-                        coding,
-                        seed=request.seed,
-                        resamples=request.resamples,
-                        with_controls=request.controls,
-                        untrained=untrained,
-                    )
-                )
-                bar.advance(task)
-        results.append((faces, measured))
-        _say(set_lines(faces, measured))
-    protocol = _protocol(request, detector, [left_out] if left_out else [])
-    _say(protocol_lines(protocol))
-    if request.json_file is not None:
-        _write_json(request.json_file, protocol, results)
+    point = choose_operating_point(request.operating_point, detector.operating_points)
+    protocol = at_point(protocol, point)
+    rule = ScoringRule(frames=request.frames, min_face_px=request.min_face_px, flip=protocol.flip)
+    scored = score_request(request, sources, detector, rule)
+    document = evaluation_document(scored, protocol, detector, rule, point=point, compat=request.compat)
+    return scored, document
 
 
-def _bar() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+def at_point(protocol: EvaluationProtocol, point: OperatingPoint | None) -> EvaluationProtocol:
+    """The protocol with the threshold of an operating point; 0.5 where the weights carry none."""
+    if point is None:
+        return replace(protocol, threshold=0.5, threshold_from="0.5: the weights carry no operating point")
+    rate = "" if point.false_positive_rate != point.false_positive_rate else f"fpr={point.false_positive_rate:g}, "
+    return replace(protocol, threshold=point.threshold, threshold_from=f"{rate}{point.chosen_on}")
 
 
-def _say(lines: Sequence[str]) -> None:
-    typer.echo("\n".join(lines) + "\n")
+def score_request(
+    request: EvaluationRequest, sources: tuple[DataSource, ...], detector: CropDetector, rule: ScoringRule
+) -> ScoredData:
+    """Score with progress on standard error, keeping what is done where there is a folder."""
+    finder = FaceFinder(device=request.device, threads=request.threads, max_faces=rule.max_faces)
+    store = None
+    if request.out is not None:
+        store = ScoreStore(request.out / SCORES_FOLDER, scoring_settings(detector, rule, sources))
+    scorer = FaceScorer(detector, finder, rule, keep_evidence=True)
+    with FileProgress(sum(len(source.records) for source in sources)) as progress:
+        return score_sources(sources, scorer, store=store, on_record=lambda _record: progress.advance())
 
 
-def _protocol(request: EvaluationRequest, detector: CropDetector, notes: list[str]) -> dict[str, Any]:
-    """Everything that is needed to get the numbers again."""
-    crop = detector.crop
-    return {
-        "detector": detector.name,
-        "mode": detector.mode,
-        "weights": detector.weights_name,
-        "weights_sha256": detector.weights_sha256,
-        "precision": detector.precision,
-        "device": detector.device,
-        "operating_points": {name: asdict(point) for name, point in detector.operating_points.items()},
-        "scene": f"square around the largest face, as wide as the set states, its longer side {request.face_px} px",
-        "crop": f"square, {crop.margin_ratio:g} times the face mesh, {crop.size} px, {crop.border} at scene's border",
-        "codings": "applied to scenes of both labels alike, before the detector's crop; "
-        "JPEG 4:2:0 by libjpeg, H.264 one intra frame by x264",
-        "missing_face_rule": MISSING_FACE_RULE,
-        "intervals": f"AUC: 95 % bootstrap over identities, {request.resamples} resamples; rates on reals: 95 % Wilson",
-        "controls": SPECTRUM_RULE if request.controls else "not asked for",
-        "seed": request.seed,
-        "notes": notes,
-        "versions": deciding_versions(),
-    }
+def write_results(out: Path, table: ScoreTable, document: Document) -> None:
+    """Write scores, results and page into a folder; CSV where Parquet cannot be had, which is said.
 
-
-def _write_json(path: Path, protocol: dict[str, Any], results: Sequence[tuple[FaceSet, list[Measurement]]]) -> None:
-    document = {
-        "schema_version": "1.0",
-        "protocol": protocol,
-        "sets": [
-            {
-                "name": faces.name,
-                **asdict(FACE_SETS[faces.name]),
-                "left_out": faces.left_out,
-                "files": faces.files,
-                "ids": faces.ids,
-                "labels": faces.labels.tolist(),
-                "results": [asdict(row) for row in measured],
-            }
-            for faces, measured in results
-        ],
-    }
-    temporary = path.with_name(f".{path.name}.part")
+    Raises:
+        ConfigError: If the folder cannot be written.
+    """
     try:
-        temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        _write_scores(out, table)
     except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}"
+        msg = f"cannot write scores to {out}: {error.strerror or error}"
         raise ConfigError(msg) from error
+    write_atomically(out / RESULTS_FILE, [json.dumps(document, indent=1, allow_nan=False), "\n"])
+    write_evaluation_page(document, out / PAGE_FILE)
+
+
+def _write_scores(out: Path, table: ScoreTable) -> None:
+    parquet, plain = out / "scores.parquet", out / "scores.csv"
+    try:
+        table.write(parquet)
+        plain.unlink(missing_ok=True)
+    except MissingExtraError as error:
+        table.write(plain)
+        parquet.unlink(missing_ok=True)
+        typer.echo(f"facewitness: {error}; the scores are in {plain}", err=True)

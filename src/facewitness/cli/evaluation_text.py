@@ -1,92 +1,145 @@
-"""The results of `facewitness evaluate` as aligned text."""
+"""The document of `facewitness evaluate` as tables in the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from facewitness.evaluation.face_sets import FACE_SETS, FaceSet
-from facewitness.evaluation.measurement import Measurement, PointRates
-from facewitness.evaluation.metrics import Interval
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from facewitness.cli.report_text import printable
+
+_MOST_GROUPS = 30
 
 
-def set_lines(faces: FaceSet, measured: Sequence[Measurement]) -> list[str]:
-    """A heading, a table with one line per coding, and what was left out.
+def print_document(document: Mapping[str, Any]) -> None:
+    """Print the numbers, the controls, the groups and where the threshold came from, on standard output."""
+    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    protocol, result = document["protocol"], document["result"]
+    _say(console, f"{protocol['detector']} ({protocol['mode']}), {protocol['precision']} on {protocol['device']}")
+    _print_levels(console, document, result)
+    for title, rows in (
+        ("data set", _datasets(result)),
+        ("manipulation", result["by_manipulation"]),
+        ("generator", result["by_generator"]),
+        ("compression", document["by_compression"]),
+    ):
+        if len(rows) > 1:
+            _print_groups(console, title, rows)
+    _print_controls(console, document["controls"])
+    for report in document["compat"]:
+        _print_compat(console, report)
+    for line in remarks(document):
+        _say(console, line)
 
-    Args:
-        faces: The set.
-        measured: At least one row, all with the same points, experts and controls.
-    """
-    first = measured[0]
-    spec = FACE_SETS[faces.name]
-    head = f"{faces.name}: {first.reals} real, {first.fakes} fake, square {spec.margin_ratio:g} times the face"
-    table = [_headings(first), *(_cells(row) for row in measured)]
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in table]
-    left_out = "; ".join(f"{what} {count}" for what, count in sorted(faces.left_out.items()))
-    tail = [f"left out: {left_out}"] if left_out else []
-    return [head, f"({spec.note})", *(line.rstrip() for line in lines), *tail]
 
-
-def _headings(row: Measurement) -> list[str]:
-    return [
-        "coding",
-        *(f"FPR {_short(name)}" for name in row.points),
-        *(f"TPR {_short(name)}" for name in row.points),
-        "AUC (95 % interval)",
-        *(f"AUC {name}" for name in row.expert_aucs),
-        *(f"control: {name}" for name in row.controls),
+def remarks(document: Mapping[str, Any]) -> list[str]:
+    """What must be known beside the numbers, one sentence per line."""
+    protocol = document["protocol"]
+    lines = [
+        f"FAKE from {number(protocol['threshold'])}, chosen elsewhere: {protocol['threshold_from']}",
+        f"{document['not_scored']} not scored (rule {protocol['missing_face']}): {_reasons(document['reasons'])}",
     ]
-
-
-def _cells(row: Measurement) -> list[str]:
-    return [
-        row.coding,
-        *(_false_positives(point) for point in row.points.values()),
-        *(_percent(point.true_positive_rate) for point in row.points.values()),
-        _interval(row.auc),
-        *(f"{value:.3f}" for value in row.expert_aucs.values()),
-        *(_interval(value) for value in row.controls.values()),
+    for name, reason in document["result"]["left_out"].items():
+        lines.append(f"no numbers for {name}: {reason}")
+    lines += [
+        f"{one['spec']}: {one['real']} real, {one['fake']} fake, list {one['list_sha256'][:16]}"
+        for one in document["data"]
     ]
+    return lines
 
 
-def _short(name: str) -> str:
-    """``@0.01`` for ``fpr=0.01``."""
-    return "@" + name.removeprefix("fpr=")
+def number(value: float | None) -> str:
+    """Three decimals; a dash where there is no number."""
+    return "-" if value is None else f"{value:.3f}"
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
+def interval(row: Mapping[str, Any]) -> str:
+    """An AUC with its interval."""
+    return f"{number(row['auc'])} [{number(row['auc_low'])}, {number(row['auc_high'])}]"
 
 
-def _false_positives(rates: PointRates) -> str:
-    low, high = (f"{end * 100:.1f}" for end in rates.false_positive_interval)
-    return f"{_percent(rates.false_positive_rate)} ({low}-{high})"
+def _say(console: Console, line: str) -> None:
+    console.print(escape(printable(line)), soft_wrap=True)
 
 
-def _interval(value: Interval) -> str:
-    return f"{value.value:.3f} ({value.low:.3f}-{value.high:.3f})"
+def _reasons(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "every video has a score"
 
 
-def protocol_lines(protocol: Mapping[str, Any]) -> list[str]:
-    """How the numbers came about, one line per part."""
-    points = [
-        f"{name}: FAKE from {point['threshold']:.6f}, REAL below {point['lower_threshold']:.6f} ({point['chosen_on']})"
-        for name, point in protocol["operating_points"].items()
-    ]
-    versions = ", ".join(f"{name} {version}" for name, version in protocol["versions"].items())
-    weights = f"{protocol['weights']} sha256 {protocol['weights_sha256'][:16]}"
-    where = f"{protocol['precision']} on {protocol['device']}"
-    return [
-        f"detector: {protocol['detector']} ({protocol['mode']}), weights {weights}, {where}",
-        "operating points: " + ("; ".join(points) or "none: these weights carry none, so no rates are given"),
-        f"scene: {protocol['scene']}",
-        f"crop: {protocol['crop']}",
-        f"codings: {protocol['codings']}",
-        f"missing faces: {protocol['missing_face_rule']}",
-        f"intervals: {protocol['intervals']}",
-        f"controls: {protocol['controls']}",
-        f"seed: {protocol['seed']}",
-        f"versions: {versions}",
-        *protocol["notes"],
-    ]
+def _table(headings: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if i else "left", overflow="fold")
+    return table
+
+
+def _print_levels(console: Console, document: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    headings = (
+        "level",
+        "AUC [95 %]",
+        "AP",
+        "EER",
+        "TPR@1%",
+        "TPR@5%",
+        "false alarms",
+        "found",
+        "real",
+        "fake",
+        "not scored",
+    )
+    table = _table(headings)
+    leading = document["protocol"]["level"]
+    for name in sorted(("video", "frame"), key=lambda level: level != leading):
+        row = result[name]
+        table.add_row(
+            name,
+            interval(row),
+            *(number(row[key]) for key in ("ap", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5", "fpr_on_real", "tpr")),
+            *(str(row[key]) for key in ("n_real", "n_fake", "not_scored")),
+        )
+    console.print(table)
+
+
+def _datasets(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [{"name": name, **row} for name, row in result["datasets"].items()]
+
+
+def _print_groups(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    table = _table((title, "AUC [95 %]", "AP", "EER", "TPR@5%", "found", "real", "fake"))
+    for row in rows[:_MOST_GROUPS]:
+        table.add_row(
+            escape(printable(row["name"])),
+            interval(row),
+            *(number(row[key]) for key in ("ap", "eer", "tpr_at_fpr_5", "tpr")),
+            *(str(row[key]) for key in ("n_real", "n_fake")),
+        )
+    console.print()
+    console.print(table)
+    if len(rows) > _MOST_GROUPS:
+        _say(console, f"{len(rows) - _MOST_GROUPS} more in results.json and report.html")
+
+
+def _print_controls(console: Console, controls: Sequence[Mapping[str, Any]]) -> None:
+    table = _table(("control", "AUC [95 %]", "share"))
+    table.add_column("without any forensics", justify="left", overflow="fold")
+    for one in controls:
+        auc = one["auc"]
+        shown = "-" if auc is None else f"{number(auc['value'])} [{number(auc['low'])}, {number(auc['high'])}]"
+        share = "-" if one["share"] is None else f"{one['share'] * 100:.0f} %"
+        table.add_row(one["name"], shown, share, escape(one["words"].partition(": ")[2] or one["words"]))
+    console.print()
+    console.print(table)
+    console.print()
+
+
+def _print_compat(console: Console, report: Mapping[str, Any]) -> None:
+    table = _table((f"as {report['name']} would report", "theirs", "right"))
+    for name, theirs in report["theirs"].items():
+        table.add_row(name, number(theirs), number(report["ours"].get(name)))
+    console.print(table)
+    for defect in report["defects"]:
+        _say(console, f"  {defect}")
+    console.print()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from facewitness import __version__
 from facewitness.datasets.records import Record
-from facewitness.detectors import CropDetector
+from facewitness.detectors import CropDetector, calibration_words
 from facewitness.evaluation.control_features import ControlFeatures, control_features
 from facewitness.evaluation.record_frames import ReadFrame
 from facewitness.evaluation.score_store import ScoreStore, StoredScores, record_key
@@ -55,6 +55,7 @@ def scoring_settings(detector: CropDetector, rule: ScoringRule, sources: Sequenc
         "mode": detector.mode,
         "weights": detector.weights_name,
         "weights_sha256": detector.weights_sha256,
+        "calibration": calibration_words(detector),
         "precision": detector.precision,
         "crop": f"{crop.margin_ratio:g} x, {crop.size} px, {crop.border}",
         "frames": rule.frames,
