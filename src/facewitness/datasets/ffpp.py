@@ -49,6 +49,7 @@ INFO = DatasetInfo(
 
 COMPRESSIONS: Final = ("raw", "c23", "c40")
 _FAKES: Final[dict[str, Fake]] = {"Face2Face": "local", "NeuralTextures": "local"}
+_SECOND: Final = ("FaceSwap", "NeuralTextures")
 
 
 def listing(
@@ -85,8 +86,10 @@ index = index_of(listing)
 
 
 def looks_like(root: Path) -> bool:
-    """Whether the folder of the original YouTube videos is there."""
-    return (root / "original_sequences" / "youtube").is_dir()
+    """Whether a method's folder, or that of the YouTube videos, is there; the latter is also in `deeper_forensics`."""
+    methods = any((root / "manipulated_sequences" / method).is_dir() for method in METHODS)
+    reals_only = (root / "original_sequences" / "youtube").is_dir() and not (root / "manipulated_videos").is_dir()
+    return methods or reals_only
 
 
 def folder_of(root: Path, sequences: str, rate: str, media: str) -> Place:
@@ -151,6 +154,7 @@ def make_demo(root: Path, maker: Maker) -> None:
         for method in USUAL.split(","):
             base, fake = root / "manipulated_sequences" / method, _FAKES.get(method, "swap")
             for target, donor in fake_ids(list(pairs)):
-                name, take = f"{target}_{donor}.mp4", "other" if method == "FaceSwap" else ""
-                maker.video(base / "c23" / "videos" / name, target, fake=fake, donor=donor + take)
-                maker.mask_video(base / "masks" / "videos" / name, target, fake=fake, donor=donor + take)
+                # another donor than the first method of its kind: the two must not be the same file
+                name, other = f"{target}_{donor}.mp4", donor + (method if method in _SECOND else "")
+                maker.video(base / "c23" / "videos" / name, target, fake=fake, donor=other)
+                maker.mask_video(base / "masks" / "videos" / name, target, fake=fake, donor=other)

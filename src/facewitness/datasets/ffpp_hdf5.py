@@ -157,7 +157,7 @@ def make_demo(root: Path, maker: Maker) -> None:
 
 
 def _demo_frames(maker: Maker, method: str, target: str, donor: str) -> NDArray[np.uint8]:
-    """``(8, H, W, 3)`` uint8 RGB; black where the maker draws nothing."""
+    """``(8, H, W, 3)`` uint8 RGB, cut to the head; black where the maker draws nothing."""
     names = [f"{i}.png" for i in range(8)]
     with tempfile.TemporaryDirectory() as folder:
         if method == "original":
@@ -166,6 +166,8 @@ def _demo_frames(maker: Maker, method: str, target: str, donor: str) -> NDArray[
             fake: Fake = "swap" if method == "Deepfakes" else "local"
             maker.frames(Path(folder), target, names=names, fake=fake, donor=donor)
         try:
-            return np.stack([read_image(Path(folder) / name).pixels for name in names])
+            pixels = np.stack([read_image(Path(folder) / name).pixels for name in names])
+            edge = pixels.shape[1] // 8
+            return pixels[:, edge // 2 : -edge - edge // 2, edge:-edge]
         except MediaError:
             return np.zeros((len(names), 16, 16, 3), np.uint8)

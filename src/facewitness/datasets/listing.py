@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -194,6 +195,28 @@ def names_in(folder: Path) -> list[str]:
 def files_in(folder: Path, suffixes: frozenset[str] = VIDEOS) -> list[str]:
     """Names of files with one of the suffixes in a folder, sorted."""
     return [name for name in names_in(folder) if PurePath(name).suffix.lower() in suffixes]
+
+
+def frame_files(place: Path) -> list[Path]:
+    """Pictures of one video, in the order of the words and numbers in their names: ``2.png`` before ``10.png``.
+
+    Args:
+        place: A folder, or ``FOLDER/start*`` where the pictures of several videos share one. Where no name ends as
+            pictures do, names without ending count, as VidTIMIT's.
+
+    Returns:
+        The files; none if there is no such folder.
+    """
+    folder, start = (place.parent, place.name[:-1]) if place.name.endswith("*") else (place, "")
+    names = [name for name in names_in(folder) if name.startswith(start)]
+    pictures = [name for name in names if PurePath(name).suffix.lower() in PICTURES]
+    found = pictures or [name for name in names if "." not in name and (folder / name).is_file()]
+    return [folder / name for name in sorted(found, key=_natural)]
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", PurePath(name).stem)
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def read_text(path: Path, what: str) -> str:

@@ -7,16 +7,17 @@ header cannot be read, and people or source videos that two splits share.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from facewitness.datasets import DATASETS
+from facewitness.datasets.listing import frame_files
 from facewitness.datasets.records import SPLITS, Record
 from facewitness.datasets.spec import DataSpec
 from facewitness.errors import ConfigError, MediaError
@@ -107,11 +108,24 @@ def spec_of(text: str) -> DataSpec:
     if (":" in text and text.partition(":")[0] in DATASETS.names()) or not root.exists():
         return DataSpec.parse(text)
     names = recognise(root)
+    if len(names) > 1:
+        names = _most_complete(root, names)
     if len(names) == 1:
         return DataSpec(names[0], root)
     fitting = f"several sets fit: {', '.join(names)}" if names else "no registered set has such a layout"
     msg = f"{root}: {fitting}; say which, as NAME:{root} (facewitness data list)"
     raise ConfigError(msg)
+
+
+def _most_complete(root: Path, names: Sequence[str]) -> list[str]:
+    """Of several sets that fit, those of whose lists the smallest share is missing."""
+    shares: dict[str, float] = {}
+    for name in names:
+        with suppress(ConfigError):
+            listing = DataSpec(name, root).listing()
+            shares[name] = len(listing.missing) / (len(listing.missing) + len(listing.records))
+    least = min(shares.values(), default=0.0)
+    return [name for name, share in shares.items() if share <= least] or list(names)
 
 
 def check(items: Sequence[Item], on_item: Callable[[Path], None] | None = None) -> list[Fault]:
@@ -185,7 +199,7 @@ def _header_problem(item: Item) -> str:
             with place.open("rb") as stream:
                 return "" if stream.read(len(_HDF5_HEAD)) == _HDF5_HEAD else "is no HDF5 file"
         if kind == "frames":
-            frames = _files(place)
+            frames = frame_files(place)
             if not frames:
                 return "is no folder with frames in it"
             found, wanted = identify(frames[0]), "image"
@@ -196,19 +210,12 @@ def _header_problem(item: Item) -> str:
     return "" if found == wanted else f"is listed as {kind} and holds {found}"
 
 
-def _files(folder: Path) -> list[Path]:
-    """Files of a folder in the order of their names; none if it is no folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_file())
-
-
 def _same_bytes(items: Sequence[Item]) -> Iterator[Fault]:
     """Files or folders of frames that are equal byte by byte; only those of equal size are read."""
     places = {str(item.place): item for item in items if item.record.kind != "hdf5"}
     by_size: dict[tuple[int, ...], list[Item]] = defaultdict(list)
     for item in places.values():
-        files = _files(item.place) if item.record.kind == "frames" else [item.place]
+        files = frame_files(item.place) if item.record.kind == "frames" else [item.place]
         by_size[tuple(file.stat().st_size for file in files)].append(item)
     for rivals in by_size.values():
         by_hash: dict[str, list[Item]] = defaultdict(list)
@@ -230,7 +237,7 @@ def _twins(same: Sequence[Item]) -> Fault:
 
 def _hash(item: Item) -> str:
     digest = hashlib.sha256()
-    for file in _files(item.place) if item.record.kind == "frames" else [item.place]:
+    for file in frame_files(item.place) if item.record.kind == "frames" else [item.place]:
         with file.open("rb") as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)

@@ -5,15 +5,15 @@ A frame that cannot be had is handed out with the reason in its place, so that i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness.datasets.listing import frame_files
 from facewitness.datasets.prepared import PreparedFrame, PreparedVideo
 from facewitness.datasets.records import Record
 from facewitness.errors import MediaError, MissingExtraError
@@ -30,8 +30,6 @@ NO_FACE: Final = "no face"
 TOO_SMALL: Final = "face too small"
 SOUND_ONLY: Final = "sound only"
 """What a reason for a missing score begins with; details follow after a colon."""
-
-_PICTURES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
@@ -113,36 +111,21 @@ def _sound(path: Path, name: str, frames: int, limits: Limits) -> Iterator[ReadF
     yield ReadFrame(0, 0.0, None, f"{SOUND_ONLY}: a picture detector has nothing to look at", name)
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """Order in which ``frame_10`` comes after ``frame_9``."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
-
-
-def folder_pictures(folder: Path) -> list[Path]:
-    """Pictures of a folder of frames, in the order of their names, numbers counted as numbers.
-
-    Raises:
-        OSError: If the folder cannot be listed.
-    """
-    return sorted((f for f in folder.iterdir() if f.suffix.lower() in _PICTURES), key=_natural)
-
-
 def _folder_frames(path: Path, name: str, frames: int, limits: Limits) -> Iterator[ReadFrame]:
     try:
-        files = folder_pictures(path)
+        files = frame_files(path)
     except OSError as error:
         yield _problem(0, error, path, name)
         return
     if not files:
-        yield ReadFrame(0, 0.0, None, f"{UNREADABLE}: the folder holds no pictures", name)
+        yield ReadFrame(0, 0.0, None, f"{UNREADABLE}: there is no such folder, or no pictures in it", name)
     for i in _uniform(len(files), frames):
-        below = f"{name}/{files[i].name}"
+        below = (PurePosixPath(name).parent if name.endswith("*") else PurePosixPath(name)) / files[i].name
         try:
             image = read_image(files[i], limits=limits)
-            yield ReadFrame(i, 0.0, image.pixels, path=below, file=files[i], file_format=image.format)
+            yield ReadFrame(i, 0.0, image.pixels, path=str(below), file=files[i], file_format=image.format)
         except MediaError as error:
-            yield _problem(i, error, files[i], below)
+            yield _problem(i, error, files[i], str(below))
 
 
 def _group_frames(path: Path, name: str, frames: int, limits: Limits) -> Iterator[ReadFrame]:

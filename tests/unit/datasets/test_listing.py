@@ -9,7 +9,7 @@ import pytest
 
 from facewitness.datasets import DATASETS
 from facewitness.datasets.demo_media import EmptyMaker
-from facewitness.datasets.listing import files_in, listing_of, names_in, place_of, read_json, sort_out
+from facewitness.datasets.listing import files_in, frame_files, listing_of, names_in, place_of, read_json, sort_out
 from facewitness.datasets.records import Record
 from facewitness.errors import ConfigError
 from facewitness.records import Label
@@ -191,3 +191,38 @@ def test_damaged_lists_are_named(tmp_path, content):
         read_json(tmp_path / "list.json", "a list")
     with pytest.raises(ConfigError, match=r"none\.json"):
         read_json(tmp_path / "none.json", "a list")
+
+
+def test_frames_come_in_the_order_of_their_numbers(tmp_path):
+    for name in ("10.png", "2.png", "notes.txt", ".1.png"):
+        (tmp_path / name).touch()
+    assert [f.name for f in frame_files(tmp_path)] == ["2.png", "10.png"]
+    assert frame_files(tmp_path / "nothing") == []
+
+
+def test_frames_of_one_video_among_others(tmp_path):
+    for name in ("000_frame2.jpg", "000_frame10.jpg", "000_003_frame1.jpg"):
+        (tmp_path / name).touch()
+    assert [f.name for f in frame_files(tmp_path / "000_frame*")] == ["000_frame2.jpg", "000_frame10.jpg"]
+    assert frame_files(tmp_path / "001_frame*") == []
+
+
+def test_frames_without_ending_as_in_vidtimit(tmp_path):
+    for name in ("002", "001", "readme.txt"):
+        (tmp_path / name).touch()
+    assert [f.name for f in frame_files(tmp_path)] == ["001", "002"]
+
+
+def test_frames_in_a_shared_folder_are_read_by_preparation_and_evaluation(tmp_path):
+    from PIL import Image
+
+    from facewitness.datasets.prepare.sources import open_source
+    from facewitness.evaluation.record_frames import read_frames
+
+    for name in ("000_frame1.png", "000_frame2.png", "001_frame1.png"):
+        Image.new("RGB", (8, 8), (int(name[2]) * 100, 0, int(name[9]) * 10)).save(tmp_path / name)
+    shared = Record("000_frame*", "000", Label.REAL, "made", kind="frames")
+    blue = [int(frame.pixels[0, 0, 2]) for frame in open_source(shared, tmp_path, frames=0)]
+    read = list(read_frames(tmp_path, shared, frames=4))
+    assert blue == [int(frame.pixels[0, 0, 2]) for frame in read] == [10, 20]
+    assert [frame.path for frame in read] == ["000_frame1.png", "000_frame2.png"]

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness.datasets.listing import frame_files
 from facewitness.datasets.prepare.clips import steady_squares, write_clip
 from facewitness.datasets.prepare.cutting import Cut, cut_face, cut_mask, encode
 from facewitness.datasets.prepare.people import faces_of
@@ -186,8 +187,10 @@ def read_state(path: Path) -> State:
 
 
 def source_bytes(root: Path, record: Record) -> int:
-    """Size of a record's file, for a folder the number of its entries; -1 where there is none."""
+    """Size of a record's file, for frames how many there are; -1 where there is none."""
     path = root / record.path.partition("#")[0]
+    if path.name.endswith("*"):
+        return len(frame_files(path)) or -1
     try:
         return len(list(path.iterdir())) if path.is_dir() else path.stat().st_size
     except OSError:
