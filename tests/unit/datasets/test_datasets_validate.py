@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from facewitness.datasets import folder, manifest
+from facewitness.datasets import folder, manifest, validate
 from facewitness.datasets.demo_media import DemoMaker
+from facewitness.datasets.listing import Listing
 from facewitness.datasets.records import Record
+from facewitness.datasets.spec import DataSpec
 from facewitness.datasets.validate import Item, check, missing_of, recognise, spec_of
 from facewitness.errors import ConfigError, UnknownNameError
 from facewitness.records import Label
@@ -147,3 +149,15 @@ def test_plain_roots(sound, tmp_path):
         spec_of(str(tmp_path / "nothing"))
     with pytest.raises(UnknownNameError):
         spec_of("manifst:somewhere")
+
+
+def test_of_sets_that_look_alike_the_most_complete_is_taken(sound, monkeypatch):
+    monkeypatch.setattr(validate, "recognise", lambda _: ["manifest", "ravdess"])
+    assert spec_of(str(sound)).name == "manifest"
+    lists = {"ffpp": Listing(items(sound)[:1], ("a", "b")), "dfd": Listing(items(sound)[:1], ("a",))}
+    monkeypatch.setattr(validate, "recognise", lambda _: list(lists))
+    monkeypatch.setattr(DataSpec, "listing", lambda spec: lists[spec.name])
+    assert spec_of(str(sound)).name == "dfd"
+    lists["dfd"] = lists["ffpp"]
+    with pytest.raises(ConfigError, match="several sets fit: ffpp, dfd"):
+        spec_of(str(sound))
