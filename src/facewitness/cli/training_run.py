@@ -60,9 +60,9 @@ class TrainingRequest:
 
     def changes(self) -> list[str]:
         """What is changed in the recipe, ``key=value`` each."""
-        found = [f"epochs={self.epochs}"] if self.epochs else []
-        found += [f"batch_items={self.batch}"] if self.batch else []
-        return [*found, *(self.overrides or [])]
+        found = list(self.overrides or [])
+        found += [f"epochs={self.epochs}"] if self.epochs else []
+        return [*found, f"batch_items={self.batch}"] if self.batch else found
 
     def refuse(self, names: tuple[str, ...], why: str) -> None:
         """Stop if one of these options was given.
