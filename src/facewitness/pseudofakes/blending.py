@@ -1,4 +1,4 @@
-"""Alpha blending of two pictures and the boundary map of a blending mask."""
+"""Alpha blending of two pictures, the boundary map of a blending mask, and what is asked of the pictures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness.errors import FaceError
 from facewitness.pseudofakes.masks import Mode
 
 
@@ -64,3 +65,21 @@ def blending_boundary(mask: NDArray[np.float32]) -> NDArray[np.float32]:
 def boundary_to_uint8(boundary: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Boundary map in [0, 1] as uint8 grey levels, decimals cut off as the official code does."""
     return np.asarray(boundary * np.float32(255), dtype=np.uint8)
+
+
+def check_picture(image: NDArray[np.uint8]) -> None:
+    """Refuse pictures that a blend cannot be made of.
+
+    Args:
+        image: Should be ``(H, W, 3)`` uint8 RGB of at least 64 px a side.
+
+    Raises:
+        TypeError: If it is not uint8 RGB.
+        FaceError: If it is too small to hold a face.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        msg = f"image must be (H, W, 3) uint8 RGB, got {image.dtype} {image.shape}"
+        raise TypeError(msg)
+    if min(image.shape[:2]) < 64:
+        msg = f"image must be at least 64 px a side for a blend, got {image.shape[1]}x{image.shape[0]}; enlarge it"
+        raise FaceError(msg)

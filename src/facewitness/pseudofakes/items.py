@@ -1,7 +1,8 @@
 """Training items: a self-blend and its real picture as a network takes them, with their targets; and their batches.
 
-The order of steps is that of the LAA-Net code (flip, self-blend, geometry, warp to the network's side, targets, joint
-colour, normalisation). Geometry and warp are one map here, so that pixels are interpolated once.
+Items of Face X-ray style blends are made in `facewitness.pseudofakes.blended_items` from the same parts. The order
+of steps is that of the LAA-Net code (flip, self-blend, geometry, warp to the network's side, targets, joint colour,
+normalisation). Geometry and warp are one map here, so that pixels are interpolated once.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def normalise(image: Image, mean: float, std: float, out: NDArray[np.float32]) -
 
 @dataclass(frozen=True)
 class TrainingItem:
-    """A pair or a batch of pairs; ``n`` is 2 for an item (fake, then real).
+    """An item or a batch; ``n`` is 2 for a self-blended item (fake, then real), 1 for a blended one (either).
 
     Attributes:
         images: ``(n, 3, size, size)`` float32, normalised RGB.
@@ -176,16 +177,43 @@ def training_item(
     pair = self_blend(image, landmarks, rng, c.blend)
     geometry = draw_geometry(rng) if c.augment else Geometry()
     colour = draw_joint_colour(rng) if c.augment else ColourDraw()
-    images = np.empty((2, 3, c.size, c.size), np.float32)
-    for slot, picture in zip(images, (pair.fake, pair.real), strict=True):
-        normalise(apply_colour(apply_geometry(picture, geometry, c.size), colour), c.mean, c.std, slot)
-    boundary = apply_geometry(boundary_to_uint8(pair.boundary), geometry, c.heatmap_size)
-    made = [boundary_targets(b, c.target) for b in (boundary, np.zeros_like(boundary))]
+    return finished_item((pair.fake, pair.real), (pair.boundary, None), geometry, colour, c)
+
+
+def finished_item(
+    pictures: Sequence[Image],
+    boundaries: Sequence[NDArray[np.float32] | None],
+    geometry: Geometry,
+    colour: ColourDraw,
+    config: ItemConfig,
+) -> TrainingItem:
+    """Bring pictures to the network's size, change them alike, and make their targets.
+
+    Args:
+        pictures: ``(H, W, 3)`` uint8 RGB each.
+        boundaries: ``(H, W)`` float32 in [0, 1] for a fake, None for a real picture.
+        geometry: Change of pictures and boundaries.
+        colour: Change of the pictures.
+        config: Settings.
+
+    Returns:
+        The item, in the order of the pictures.
+    """
+    images = np.empty((len(pictures), 3, config.size, config.size), np.float32)
+    for slot, picture in zip(images, pictures, strict=True):
+        changed = apply_colour(apply_geometry(picture, geometry, config.size), colour)
+        normalise(changed, config.mean, config.std, slot)
+    cells = config.heatmap_size
+    maps = [
+        np.zeros((cells, cells), np.uint8) if b is None else apply_geometry(boundary_to_uint8(b), geometry, cells)
+        for b in boundaries
+    ]
+    made = [boundary_targets(m, config.target) for m in maps]
     return TrainingItem(
         images,
         np.stack([m.heatmap for m in made])[:, None],
         np.stack([m.consistency for m in made])[:, None] * np.float32(1 / 255),
-        np.array([[1.0], [0.0]], np.float32),
+        np.array([[float(b is not None)] for b in boundaries], np.float32),
     )
 
 
@@ -194,7 +222,7 @@ def collate(items: Sequence[TrainingItem], rng: np.random.Generator | None = Non
 
     Args:
         items: At least one.
-        rng: Shuffles the pictures; None keeps the pairs side by side.
+        rng: Shuffles the pictures; None keeps pairs side by side.
 
     Returns:
         The batch; its arrays are new.

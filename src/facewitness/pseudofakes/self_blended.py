@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.errors import ConfigError, FaceError
-from facewitness.pseudofakes.blending import alpha_blend, blending_boundary
+from facewitness.errors import ConfigError
+from facewitness.pseudofakes.blending import alpha_blend, blending_boundary, check_picture
 from facewitness.pseudofakes.colour import ColourDraw, apply_colour, draw_source_colour
 from facewitness.pseudofakes.geometry import affine_about_centre, displace, elastic_field, flip_landmarks
 from facewitness.pseudofakes.masks import (
@@ -182,7 +182,7 @@ def apply_self_blend(
 ) -> SelfBlend:
     """Make the pair that ``draw`` describes; see `self_blend`."""
     config = config or SelfBlendConfig()
-    _check_image(image)
+    check_picture(image)
     points = landmarks
     if draw.flip:
         points = flip_landmarks(points, image.shape[1], mode=config.mode)
@@ -225,15 +225,5 @@ def self_blend(
     Reference: SBI, section 3; LAA-Net, section 4.1 (data).
     """
     config = config or SelfBlendConfig()
-    _check_image(image)
+    check_picture(image)
     return apply_self_blend(image, landmarks, draw_self_blend(rng, image.shape, config), config)
-
-
-def _check_image(image: NDArray[np.uint8]) -> None:
-    """Refuse pictures that are not uint8 RGB or too small to hold a face."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        msg = f"image must be (H, W, 3) uint8 RGB, got {image.dtype} {image.shape}"
-        raise TypeError(msg)
-    if min(image.shape[:2]) < 64:
-        msg = f"image must be at least 64 px a side for a blend, got {image.shape[1]}x{image.shape[0]}; enlarge it"
-        raise FaceError(msg)
