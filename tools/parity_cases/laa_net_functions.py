@@ -21,8 +21,8 @@ from facewitness.detectors.laa_net.config import LossConfig
 from facewitness.detectors.laa_net.losses import LossTargets, heatmap_loss, laa_net_loss, self_consistency
 from facewitness.detectors.laa_net.model import LaaNetOutput
 from facewitness.detectors.laa_net.processor import LaaNetProcessor
-from facewitness.faces.levelling import align_eyes
 from facewitness.evaluation.metrics import summarise, video_scores
+from facewitness.faces.levelling import align_eyes
 from facewitness.pseudofakes.geometry import whole_image_map
 from facewitness.training.sam import Sam
 from facewitness.training.schedules import boosted_linear_decay
