@@ -30,6 +30,7 @@ VERBS: Final[dict[str, str]] = {
     "train": "facewitness.cli.train:train",
     "tune": "facewitness.cli.tune:tune",
     "evaluate": "facewitness.cli.evaluate:evaluate",
+    "compare": "facewitness.cli.compare:compare",
     "robustness": "facewitness.cli.robustness:robustness",
     "calibrate": "facewitness.cli.calibrate:calibrate",
     "export": "facewitness.cli.export:export",

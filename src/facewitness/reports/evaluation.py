@@ -38,7 +38,7 @@ def write_evaluation_page(document: Mapping[str, Any], path: Path) -> None:
         page.generate(
             document=document,
             levels=[document["result"][name] for name in _leading_first(document)],
-            groups=[(title, rows) for title, rows in groups if rows],
+            groups=[(title, rows) for title, rows in groups if len(rows) > 1],
             roc=polyline(curves["roc"]),
             pr=polyline(curves["pr"]),
             prevalence=document["n_fake"] / (document["n_fake"] + document["n_real"]),
