@@ -5,24 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from facewitness.datasets.demo_media import Maker
 from facewitness.datasets.listing import Listing, Place, place_of, read_text, sort_out, wanted
-from facewitness.datasets.records import Record
+from facewitness.datasets.records import DatasetInfo, Record
 from facewitness.errors import ConfigError
 from facewitness.records import Label
 
 SPLITS: Final = ("train", "test")
 TEST_LIST: Final = "List_of_testing_videos.txt"
-TREE: Final = (
+_TREE: Final = (
     "Celeb-real/id0_0000.mp4\n"
     "Celeb-synthesis/id0_id1_0000.mp4\n"
     "YouTube-real/00000.mp4\n"
     "<any of them>/videos/*.mp4, <any of them>/frames/<video>/*.png (as DeepfakeBench and SBI lay them out)\n"
     f"{TEST_LIST}"
 )
-NOTES: Final = (
+_NOTES: Final = (
     f"{TEST_LIST} says 1 for REAL and 0 for fake, the other way round than here. There is no list for training: train "
     "is all the rest. The same celebrities, often the same source videos, are in both splits, so data check reports "
     "leaks. Whom YouTube-real shows is not said."
@@ -36,6 +36,35 @@ _DEMO: Final = (
     ("train", (("id0", "id1"), ("id1", "id0"), ("id2", "id3")), ("00000", "00001")),
     ("test", (("id3", "id2"), ("id4", "id5")), ("00170", "00208")),
 )
+
+
+def info_of(version: str, counts: str) -> DatasetInfo:
+    """What is to be known of a version."""
+    return DatasetInfo(
+        title=f"Celeb-DF-{version}",
+        paper="Li et al., Celeb-DF: A Large-scale Challenging Dataset for DeepFake Forensics, CVPR 2020",
+        licence="Celeb-DF terms of use: non-commercial research, no redistribution",
+        apply_at="https://github.com/yuezunli/celeb-deepfakeforensics (form)",
+        tree=_TREE,
+        splits=SPLITS,
+        notes=f"{counts}. {_NOTES}",
+    )
+
+
+class Lister(Protocol):
+    """``listing`` of a version."""
+
+    def __call__(self, root: Path, split: str | None = None, *, media: str = "") -> Listing:
+        """List the videos of the test list as test, all others as train."""
+
+
+def lister(title: str) -> Lister:
+    """The ``listing`` of a version, see `list_celeb_df`."""
+
+    def listing(root: Path, split: str | None = None, *, media: str = "") -> Listing:
+        return list_celeb_df(root, split, media, title)
+
+    return listing
 
 
 def list_celeb_df(root: Path, split: str | None, media: str, title: str) -> Listing:
@@ -113,7 +142,7 @@ def _origin(folder: str, stem: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return ((celeb[1],) if folder == "Celeb-real" and celeb else ()), (f"{folder}/{stem}",)
 
 
-def demo_celeb_df(root: Path, maker: Maker) -> None:
+def make_demo(root: Path, maker: Maker) -> None:
     """Write a tiny synthetic copy: two to three videos per folder and split, and the test list."""
     lines: list[str] = []
     for split, swaps, others in _DEMO:
@@ -133,6 +162,6 @@ def _write_demo(root: Path, maker: Maker, swaps: tuple[tuple[str, str], ...], ot
         yield f"0 Celeb-synthesis/{target}_{donor}_0000.mp4"
 
 
-def looks_like_celeb_df(root: Path) -> bool:
+def looks_like(root: Path) -> bool:
     """Whether the test list and the folder of fakes are there."""
     return (root / TEST_LIST).is_file() and (root / "Celeb-synthesis").is_dir()

@@ -1,51 +1,16 @@
 """Celeb-DF-v2: 590 videos of celebrities, 300 of other people and 5,639 face swaps.
 
 Citation: Li et al., "Celeb-DF: A Large-scale Challenging Dataset for DeepFake Forensics", CVPR 2020.
-Licence: on request, non-commercial research.
+Licence: on request, non-commercial research. Lists, labels and folder tree are in `celeb_df`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from facewitness.datasets.celeb_df import info_of, lister, looks_like, make_demo
+from facewitness.datasets.listing import index_of
 
-from facewitness.datasets.celeb_df import NOTES, SPLITS, TREE, demo_celeb_df, list_celeb_df, looks_like_celeb_df
-from facewitness.datasets.demo_media import Maker
-from facewitness.datasets.listing import Listing, index_of
-from facewitness.datasets.records import DatasetInfo
+__all__ = ["INFO", "index", "listing", "looks_like", "make_demo"]
 
-INFO = DatasetInfo(
-    title="Celeb-DF-v2",
-    paper="Li et al., Celeb-DF: A Large-scale Challenging Dataset for DeepFake Forensics, CVPR 2020",
-    licence="Celeb-DF terms of use: non-commercial research, no redistribution",
-    apply_at="https://github.com/yuezunli/celeb-deepfakeforensics (form)",
-    tree=TREE,
-    splits=SPLITS,
-    notes="590 celebrity and 300 other real videos, 5,639 forged ones; 518 are for testing. " + NOTES,
-)
-
-
-def listing(root: Path, split: str | None = None, *, media: str = "") -> Listing:
-    """List the videos of the test list as test, all others as train.
-
-    Args:
-        root: Folder with ``Celeb-real``, ``YouTube-real``, ``Celeb-synthesis`` and the test list.
-        split: ``train``, ``test``; None takes both.
-        media: ``videos``, ``frames`` or ``images``; empty takes the first that is there.
-
-    Raises:
-        ConfigError: If the list is missing or damaged, or nothing of it is there.
-    """
-    return list_celeb_df(root, split, media, INFO.title)
-
-
+INFO = info_of("v2", "590 celebrity and 300 other real videos, 5,639 forged ones; 518 are for testing")
+listing = lister(INFO.title)
 index = index_of(listing)
-
-
-def looks_like(root: Path) -> bool:
-    """Whether the test list and the folder of fakes are there; v1 and v2 look the same."""
-    return looks_like_celeb_df(root)
-
-
-def make_demo(root: Path, maker: Maker) -> None:
-    """Write a tiny synthetic copy."""
-    demo_celeb_df(root, maker)

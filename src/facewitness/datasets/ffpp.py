@@ -12,27 +12,21 @@ from typing import Final
 
 from facewitness.datasets.demo_media import Fake, Maker
 from facewitness.datasets.ffpp_lists import (
-    APPLY_AT,
     DEMO_PAIRS,
-    LICENCE,
     METHODS,
-    PAPER,
     TITLE,
     USUAL,
     Pair,
     fake_ids,
+    info_of,
     read_pairs,
     real_ids,
 )
 from facewitness.datasets.listing import Listing, Place, chosen, index_of, place_of, sort_out, wanted
-from facewitness.datasets.records import SPLITS, DatasetInfo, Record
+from facewitness.datasets.records import SPLITS, Record
 from facewitness.records import Label
 
-INFO = DatasetInfo(
-    title=TITLE,
-    paper=PAPER,
-    licence=LICENCE,
-    apply_at=APPLY_AT,
+INFO = info_of(
     tree=(
         "original_sequences/youtube/{raw,c23,c40}/videos/000.mp4\n"
         "manipulated_sequences/<method>/{raw,c23,c40}/videos/000_003.mp4\n"

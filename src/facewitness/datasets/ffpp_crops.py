@@ -13,28 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from facewitness.datasets.demo_media import Maker
-from facewitness.datasets.ffpp_lists import (
-    APPLY_AT,
-    DEMO_PAIRS,
-    LICENCE,
-    METHODS,
-    PAPER,
-    TITLE,
-    Pair,
-    fake_ids,
-    read_pairs,
-    real_ids,
-)
+from facewitness.datasets.ffpp_lists import DEMO_PAIRS, METHODS, TITLE, Pair, fake_ids, info_of, read_pairs, real_ids
 from facewitness.datasets.listing import Listing, chosen, index_of, names_in, sort_out, wanted
-from facewitness.datasets.records import SPLITS, DatasetInfo, Record
+from facewitness.datasets.records import SPLITS, Record
 from facewitness.errors import ConfigError
 from facewitness.records import Label
 
-INFO = DatasetInfo(
-    title=TITLE,
-    paper=PAPER,
-    licence=LICENCE,
-    apply_at=APPLY_AT,
+INFO = info_of(
     tree=(
         "c0:  {train,val,test}/frames/{Original,<method>}/<video>/000.png\n"
         "     {train,val,test}/frames/aligned_<Original or method>_<landmarks>/<video>/000.png\n"

@@ -8,33 +8,21 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.datasets.demo_media import Fake, Maker
-from facewitness.datasets.ffpp_lists import (
-    APPLY_AT,
-    DEMO_PAIRS,
-    LICENCE,
-    PAPER,
-    TITLE,
-    fake_ids,
-    read_pairs,
-    real_ids,
-)
+from facewitness.datasets.ffpp_lists import DEMO_PAIRS, TITLE, fake_ids, info_of, read_pairs, real_ids
 from facewitness.datasets.listing import Listing, chosen, index_of, wanted
-from facewitness.datasets.records import SPLITS, DatasetInfo, Record
-from facewitness.errors import ConfigError, MediaError, MissingExtraError
+from facewitness.datasets.prepare.sources import require_h5py
+from facewitness.datasets.records import SPLITS, Record
+from facewitness.errors import ConfigError, MediaError
 from facewitness.media.images import read_image
 from facewitness.records import Label
 
-INFO = DatasetInfo(
-    title=TITLE,
-    paper=PAPER,
-    licence=LICENCE,
-    apply_at=APPLY_AT,
+INFO = info_of(
     tree=(
         "FF++_{original,Deepfakes,FaceSwap,NeuralTextures,Face2Face}_{c23,c40,raw}.h5\n"
         "FF++_{original,...}_{c23,c40,raw}_test_only.h5 (test; else the first)\n"
@@ -106,19 +94,10 @@ def _file_of(root: Path, method: str, rate: str, split: str) -> str:
     return test if split == "test" and (root / test).is_file() else whole
 
 
-def _h5py() -> Any:
-    try:
-        import h5py
-    except ImportError as error:
-        msg = "HDF5 data sets need h5py: pip install 'facewitness[torch]'"
-        raise MissingExtraError(msg) from error
-    return h5py
-
-
 def _keys(path: Path) -> frozenset[str]:
     """Names of the videos in a file."""
     try:
-        with _h5py().File(path, "r") as file:
+        with require_h5py().File(path, "r") as file:
             return frozenset(file)
     except OSError as error:
         msg = f"expected M2F2-Det's HDF5 file at {path}: {error}"
@@ -143,7 +122,7 @@ def _record(file: str, method: str, video: tuple[str, ...], split: str, rate: st
 
 def make_demo(root: Path, maker: Maker) -> None:
     """Write a tiny synthetic copy: real videos and two methods, eight frames each, c40, a file of its own for test."""
-    h5py = _h5py()
+    h5py = require_h5py()
     root.mkdir(parents=True, exist_ok=True)
     for split, pairs in DEMO_PAIRS.items():
         maker.json(root / f"{split}.json", [list(pair) for pair in pairs])

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from facewitness.datasets.listing import read_json
-from facewitness.datasets.records import SPLITS
+from facewitness.datasets.records import SPLITS, DatasetInfo
 from facewitness.errors import ConfigError
 
 TITLE: Final = "FF++"
-PAPER: Final = "Roessler et al., FaceForensics++: Learning to Detect Manipulated Facial Images, ICCV 2019"
 LICENCE: Final = "FaceForensics terms of use: non-commercial research and education, no redistribution"
 APPLY_AT: Final = "https://github.com/ondyari/FaceForensics (form; a download script is sent)"
 
@@ -32,6 +31,18 @@ Pair = tuple[str, str]
 
 _PLACES: Final = ("{}.json", "splits/{}.json", "dataset/splits/{}.json")
 _SHIPPED: Final = Path(__file__).parent / "assets"
+
+
+def info_of(tree: str, notes: str) -> DatasetInfo:
+    """What is to be known of FF++ in one of the layouts it is passed on in."""
+    return DatasetInfo(
+        title=TITLE,
+        paper="Roessler et al., FaceForensics++: Learning to Detect Manipulated Facial Images, ICCV 2019",
+        licence=LICENCE,
+        apply_at=APPLY_AT,
+        tree=tree,
+        notes=notes,
+    )
 
 
 def read_pairs(root: Path, split: str) -> list[Pair]:

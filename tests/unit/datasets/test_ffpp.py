@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 
 import pytest
+from PIL import Image
 
 from facewitness.datasets import ffpp, ffpp_crops, ffpp_hdf5
 from facewitness.datasets.demo_media import EmptyMaker
 from facewitness.datasets.ffpp_lists import DEMO_PAIRS, METHODS, read_pairs, split_of_ids
 from facewitness.datasets.spec import DataSpec
-from facewitness.errors import ConfigError
+from facewitness.errors import ConfigError, MissingExtraError
 from facewitness.records import Label
 
 PER_SPLIT = {"train": 720, "val": 140, "test": 140}
@@ -200,3 +202,30 @@ def test_hdf5_test_files_and_missing_videos(tmp_path):
     (tmp_path / "FF++_original_c40.h5").write_bytes(b"no HDF5")
     with pytest.raises(ConfigError, match=r"FF\+\+_original_c40\.h5"):
         ffpp_hdf5.index(tmp_path, "train")
+
+
+def test_without_h5py_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "FF++_original_c40.h5").touch()
+    with pytest.raises(MissingExtraError, match=r"facewitness\[torch\]"):
+        ffpp_hdf5.index(tmp_path, "train")
+
+
+class Painter(EmptyMaker):
+    """Frames of one colour: the identity's number."""
+
+    def frames(self, folder, identity, *, names, **_):
+        for name in names:
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (64, 64), (int(identity) % 256, 0, 0)).save(folder / name)
+
+
+def test_hdf5_copies_hold_what_the_maker_draws(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    ffpp_hdf5.make_demo(tmp_path, Painter())
+    for record in ffpp_hdf5.index(tmp_path):
+        file, _, key = record.path.partition("#")
+        with h5py.File(tmp_path / file) as store:
+            frames = store[key][...]
+        assert frames.shape == (8, 48, 48, 3)
+        assert (frames[..., 0] == int(record.identities[0]) % 256).all()
