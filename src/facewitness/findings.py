@@ -192,7 +192,7 @@ HARMLESS_CHANGES: dict[str, Callable[[Image], Image]] = {
 """What the stability check does to crops, by the name that `Finding.stability` uses.
 
 The changes are those of `facewitness robustness`, as mild as what happens to any picture that is passed on, and on the
-detector's crops instead of whole frames: a few crops cost a tenth of finding the faces anew.
+detector's crops instead of whole frames, so that frames need not be kept and faces not be found anew.
 """
 
 
