@@ -47,10 +47,10 @@ class DegradationConfig:
     h264_inter_p: float = 0.4
     jpeg_p: float = 0.5
     jpeg_quality: tuple[int, int] = (35, 95)
-    blur_p: float = 0.2
-    blur_sigma_px: tuple[float, float] = (0.3, 1.3)
-    noise_p: float = 0.15
-    noise_sigma: tuple[float, float] = (1.0, 6.0)
+    blur_p: float = 0.22
+    blur_sigma_px: tuple[float, float] = (0.3, 3.2)
+    noise_p: float = 0.22
+    noise_sigma: tuple[float, float] = (1.0, 14.0)
     colour_p: float = 0.6
     grey_p: float = 0.03
 
