@@ -100,7 +100,7 @@ def at_point(protocol: EvaluationProtocol, point: OperatingPoint | None) -> Eval
     """The protocol with the threshold of an operating point; 0.5 where the weights carry none."""
     if point is None:
         return replace(protocol, threshold=0.5, threshold_from="0.5: the weights carry no operating point")
-    rate = "" if point.false_positive_rate != point.false_positive_rate else f"fpr={point.false_positive_rate:g}, "
+    rate = "" if point.false_positive_rate != point.false_positive_rate else f"fpr={point.false_positive_rate:.3g}, "
     return replace(protocol, threshold=point.threshold, threshold_from=f"{rate}{point.chosen_on}")
 
 
