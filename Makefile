@@ -44,6 +44,8 @@ bench: $(TEST)/installed  ## Print the benchmark tables (leave the machine other
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/network.py
 	$(BIN)/python benchmarks/sbi.py
+	$(BIN)/python benchmarks/blended.py
+	$(BIN)/python benchmarks/neighbours.py
 	$(BIN)/python benchmarks/data_loading.py
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/install.py
