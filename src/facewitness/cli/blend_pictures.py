@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +18,11 @@ from facewitness.errors import ConfigError, FaceError
 from facewitness.faces.crops import CropSpec, FaceCrop, apply_affine, crop_face
 from facewitness.faces.finder import FaceFinder
 from facewitness.media.images import read_image
+from facewitness.pseudofakes.blended_items import BlendConfig, apply_blend, blended_image
 from facewitness.pseudofakes.blending import boundary_to_uint8
 from facewitness.pseudofakes.items import Geometry, apply_geometry
 from facewitness.pseudofakes.masks import Mode
-from facewitness.pseudofakes.self_blended import SelfBlend, SelfBlendConfig, self_blend
+from facewitness.pseudofakes.self_blended import SelfBlendConfig, self_blend
 from facewitness.pseudofakes.targets import BoundaryTargets, TargetConfig, boundary_targets
 from facewitness.reports.heat import heat_colours
 
@@ -37,18 +38,33 @@ _INK, _PAPER = (30, 30, 30), (255, 255, 255)
 
 @dataclass(frozen=True)
 class MadeBlend:
-    """One blend with its targets."""
+    """One blend with its targets.
 
-    pair: SelfBlend
+    Attributes:
+        real: ``(h, w, 3)`` uint8 RGB.
+        fake: ``(h, w, 3)`` uint8 RGB.
+        mask: ``(h, w)`` float32 in [0, 1]: where the other picture was put.
+        boundary: ``(h, w)`` float32 in [0, 1].
+        draw: What was drawn, plain values.
+        words: The main ones in one line.
+        targets: What the network is to answer.
+    """
+
+    real: Picture
+    fake: Picture
+    mask: NDArray[np.float32]
+    boundary: NDArray[np.float32]
+    draw: dict[str, Any]
+    words: str
     targets: BoundaryTargets
 
     def pictures(self) -> dict[str, Picture]:
         """File stem to uint8 picture, RGB or grey."""
         return {
-            "real": self.pair.real,
-            "fake": self.pair.fake,
-            "mask": np.rint(self.pair.mask * np.float32(255)).astype(np.uint8),
-            "boundary": boundary_to_uint8(self.pair.boundary),
+            "real": self.real,
+            "fake": self.fake,
+            "mask": np.rint(self.mask * np.float32(255)).astype(np.uint8),
+            "boundary": boundary_to_uint8(self.boundary),
             "heatmap": np.rint(self.targets.heatmap * np.float32(255)).astype(np.uint8),
         }
 
@@ -64,12 +80,6 @@ class MadeBlend:
         grey = [np.repeat(shown[name][..., None], 3, axis=2) for name in ("mask", "boundary")]
         return [shown["real"], shown["fake"], *grey, np.rint(over).astype(np.uint8)]
 
-    def words(self) -> str:
-        """The main parameters in one line."""
-        draw = self.pair.draw
-        where = "source" if draw.colour_on_source else "target"
-        return f"hull {draw.kind}, ratio {draw.ratio:g}, colours of the {where} changed, {draw.colour.frequency}"
-
 
 @dataclass(frozen=True)
 class Blends:
@@ -84,8 +94,8 @@ class Blends:
     facts: dict[str, Any]
 
 
-def make_blends(path: Path, *, seed: int, mode: Mode, count: int, size: int) -> Blends:
-    """Find the largest face of a picture and blend it.
+def make_blends(path: Path, *, seed: int, mode: Mode, count: int, size: int, donor: Path | None = None) -> Blends:
+    """Find the largest face of a picture and blend it, with itself or with a donor's.
 
     Args:
         path: Picture file.
@@ -93,36 +103,67 @@ def make_blends(path: Path, *, seed: int, mode: Mode, count: int, size: int) -> 
         mode: ``corrected`` or ``official``.
         count: How many.
         size: Side of the crop in pixels.
+        donor: Picture file with the other face; None blends the face with itself.
 
     Raises:
-        MediaError: If the picture cannot be read.
+        MediaError: If a picture cannot be read.
         FaceError: If there is no face in it, or none that can be blended.
     """
+    box, crop, landmarks = _largest_face(path, size)
+    facts = {
+        "facewitness": __version__,
+        "picture": path.name,
+        "donor": donor and donor.name,
+        "seed": seed,
+        "mode": mode,
+        "face_box": box.tolist(),
+        "crop_to_frame": crop.crop_to_frame.tolist(),
+        "crop_px": size,
+    }
+    generators = [np.random.default_rng([seed, number]) for number in range(count)]
+    if donor is None:
+        return Blends(tuple(_self_blended(crop.image, landmarks, rng, mode) for rng in generators), facts)
+    other = _largest_face(donor, size)[1].image
+    return Blends(tuple(_blended(crop.image, landmarks, other, rng, mode) for rng in generators), facts)
+
+
+def _largest_face(path: Path, size: int) -> tuple[NDArray[np.float32], FaceCrop, NDArray[np.float32]]:
+    """Box, crop and landmarks in the crop of a picture's largest face."""
     pixels = read_image(path).pixels
     faces = FaceFinder().find(pixels)
     if not faces:
         msg = f"{path.name}: no face found; give a picture in which a face is at least 20 pixels wide"
         raise FaceError(msg)
-    face = faces[0]
-    crop = crop_face(pixels, face.box, CropSpec(MARGIN_RATIO, size))
-    landmarks = apply_affine(crop.frame_to_crop, face.landmarks81)
-    made = tuple(_one(crop, landmarks, np.random.default_rng([seed, number]), mode) for number in range(count))
-    facts = {
-        "facewitness": __version__,
-        "picture": path.name,
-        "seed": seed,
-        "mode": mode,
-        "face_box": face.box.tolist(),
-        "crop_to_frame": crop.crop_to_frame.tolist(),
-        "crop_px": size,
-    }
-    return Blends(made, facts)
+    crop = crop_face(pixels, faces[0].box, CropSpec(MARGIN_RATIO, size))
+    return faces[0].box, crop, apply_affine(crop.frame_to_crop, faces[0].landmarks81)
 
 
-def _one(crop: FaceCrop, landmarks: NDArray[np.float32], rng: np.random.Generator, mode: Mode) -> MadeBlend:
-    pair = self_blend(crop.image, landmarks, rng, SelfBlendConfig(mode=mode))
-    small = apply_geometry(boundary_to_uint8(pair.boundary), Geometry(), HEATMAP_CELLS)
-    return MadeBlend(pair, boundary_targets(small, TargetConfig(mode)))
+def _self_blended(image: Picture, landmarks: NDArray[np.float32], rng: np.random.Generator, mode: Mode) -> MadeBlend:
+    pair = self_blend(image, landmarks, rng, SelfBlendConfig(mode=mode))
+    draw = pair.draw
+    where = "source" if draw.colour_on_source else "target"
+    words = f"hull {draw.kind}, ratio {draw.ratio:g}, colours of the {where} changed, {draw.colour.frequency}"
+    targets = _targets(pair.boundary, mode)
+    return MadeBlend(pair.real, pair.fake, pair.mask, pair.boundary, asdict(draw), words, targets)
+
+
+def _blended(
+    image: Picture, landmarks: NDArray[np.float32], donor: Picture, rng: np.random.Generator, mode: Mode
+) -> MadeBlend:
+    config = BlendConfig(mode=mode)
+    made = blended_image(image, landmarks, donor, rng, config, fake=True)
+    draw = made.draw
+    # The real picture goes through the same loss of sharpness and the same crop.
+    real = apply_blend(image, landmarks, donor, replace(draw, fake=False), config).image
+    how = f"mask {'grown' if draw.grow else 'shrunk'} by {draw.kernel} px"
+    words = f"hull {draw.kind}, blended at {draw.blend_size} px, {how}"
+    targets = _targets(made.boundary, mode)
+    return MadeBlend(real, made.image, made.weights, made.boundary, asdict(draw), words, targets)
+
+
+def _targets(boundary: NDArray[np.float32], mode: Mode) -> BoundaryTargets:
+    small = apply_geometry(boundary_to_uint8(boundary), Geometry(), HEATMAP_CELLS)
+    return boundary_targets(small, TargetConfig(mode))
 
 
 def write_blends(blends: Blends, folder: Path) -> Path:
@@ -145,9 +186,9 @@ def write_blends(blends: Blends, folder: Path) -> Path:
             _write(into / f"{stem}.png", _encoded(Image.fromarray(picture), "PNG"))
     drawn = [
         {
-            **asdict(made.pair.draw),
+            **made.draw,
             "vulnerable_points": made.targets.points.tolist(),
-            "size_px": made.pair.real.shape[0],
+            "size_px": made.real.shape[0],
         }
         for made in blends.made
     ]
@@ -173,7 +214,7 @@ def sheet(made: Sequence[MadeBlend]) -> Image.Image:
         for column, panel in enumerate(row):
             shown = Image.fromarray(panel).resize((side, side), Image.Resampling.BICUBIC)
             page.paste(shown, (_GAP + column * (side + _GAP), top))
-        draw.text((_GAP, top + side + line / 2), one.words(), fill=_INK, font=font, anchor="lm")
+        draw.text((_GAP, top + side + line / 2), one.words, fill=_INK, font=font, anchor="lm")
     return page
 
 

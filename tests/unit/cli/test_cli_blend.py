@@ -69,6 +69,31 @@ def test_official_mode_is_another(tmp_path):
     assert json.loads((tmp_path / "official" / "blend.json").read_text(encoding="utf-8"))["mode"] == "official"
 
 
+def test_another_face_blended_in(tmp_path, capsys):
+    with Image.open(PORTRAIT) as portrait:
+        donor = portrait.convert("RGB").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    Image.merge("RGB", donor.split()[::-1]).save(tmp_path / "donor.png")
+    out, options = tmp_path / "out", ("--donor", str(tmp_path / "donor.png"), "--count", "4")
+    for mode in ("corrected", "official"):
+        assert main(["blend", str(PORTRAIT), "-o", str(out / mode), *options, "--mode", mode]) == 0
+        facts = json.loads((out / mode / "blend.json").read_text(encoding="utf-8"))
+        assert facts["donor"] == "donor.png"
+        for number, drawn in enumerate(facts["blends"], 1):
+            shown = pictures(out / mode / f"{number:02}")
+            assert shown["real"].shape == shown["fake"].shape == (257, 257, 3)
+            assert drawn["fake"]
+            inside, outside = shown["mask"] > 250, shown["mask"] == 0
+            apart = np.abs(shown["fake"].astype(int) - shown["real"])
+            assert apart[inside].mean() > 3 * apart[outside].mean()
+    assert capsys.readouterr().err == ""
+
+
+def test_donor_without_a_face(tmp_path, capsys):
+    Image.new("RGB", (200, 160), (90, 120, 90)).save(tmp_path / "meadow.png")
+    assert main(["blend", str(PORTRAIT), "-o", str(tmp_path / "out"), "--donor", str(tmp_path / "meadow.png")]) == 1
+    assert "meadow.png: no face found" in capsys.readouterr().err
+
+
 def test_picture_without_a_face(tmp_path, capsys):
     Image.new("RGB", (200, 160), (90, 120, 90)).save(tmp_path / "meadow.png")
     assert main(["blend", str(tmp_path / "meadow.png"), "-o", str(tmp_path / "out")]) == 1
