@@ -112,7 +112,8 @@ def score_request(
     store = None
     if request.out is not None:
         store = ScoreStore(request.out / SCORES_FOLDER, scoring_settings(detector, rule, sources))
-    scorer = FaceScorer(detector, finder, rule, keep_evidence=True)
+    masks = any(source.has_masks for source in sources)
+    scorer = FaceScorer(detector, finder, rule, keep_evidence=True, localise=masks)
     with FileProgress(sum(len(source.records) for source in sources)) as progress:
         return score_sources(sources, scorer, store=store, on_record=lambda _record: progress.advance())
 

@@ -29,6 +29,8 @@ def print_document(document: Mapping[str, Any]) -> None:
         if len(rows) > 1:
             _print_groups(console, title, rows)
     _print_controls(console, document["controls"])
+    if document["localisation"]:
+        _print_localisation(console, document["localisation"])
     for report in document["compat"]:
         _print_compat(console, report)
     for line in remarks(document):
@@ -131,6 +133,14 @@ def _print_controls(console: Console, controls: Sequence[Mapping[str, Any]]) -> 
         share = "-" if one["share"] is None else f"{one['share'] * 100:.0f} %"
         table.add_row(one["name"], shown, share, escape(one["words"].partition(": ")[2] or one["words"]))
     console.print()
+    console.print(table)
+    console.print()
+
+
+def _print_localisation(console: Console, row: Mapping[str, Any]) -> None:
+    table = _table(("heatmap", "pixel AUC", "AP", "IoU", "pointing game", "hot area of reals"))
+    cells = (number(row[name]) for name in ("auc", "ap", "iou", "pointing", "false_activation"))
+    table.add_row(f"{row['fakes']} fake, {row['reals']} real", *cells)
     console.print(table)
     console.print()
 

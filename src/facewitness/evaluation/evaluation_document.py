@@ -17,6 +17,7 @@ from facewitness.detectors import CropDetector, calibration_words
 from facewitness.evaluation.compat import compat_report
 from facewitness.evaluation.control_features import CONTROL_RULES, ControlResult, measure_controls
 from facewitness.evaluation.levels import EvaluationProtocol, LevelScores, level_scores
+from facewitness.evaluation.localising import LOCALISATION_RULE, over_records
 from facewitness.evaluation.measurement import wilson_interval
 from facewitness.evaluation.metrics import reliability_table, roc_curve
 from facewitness.evaluation.protocols import EvaluationResult, evaluate_scores, level_result, plain
@@ -74,6 +75,7 @@ def evaluation_document(
         "controls": [_control(one) for one in _controls(data, videos, result, protocol)],
         "result": _result(result),
         "by_compression": _by_compression(videos, protocol),
+        "localisation": over_records(data.localisation.values()),
         "compat": [compat_report(data.table, name, protocol).to_dict() for name in compat],
         "curves": curves(leading),
         "data": [_source(source) for source in data.sources],
@@ -211,6 +213,7 @@ def _protocol(protocol: EvaluationProtocol, detector: CropDetector, rule: Scorin
         "min_face_px": rule.min_face_px,
         "max_faces": rule.max_faces,
         **protocol.to_dict(),
+        "localisation": LOCALISATION_RULE,
         "intervals": "AUC: bootstrap over identities, or videos where none is known; rates on reals: 95 % Wilson",
         "list_hash": "SHA-256 over the sorted lines video_id<TAB>label of each data spec",
         "versions": dict(deciding_versions()),

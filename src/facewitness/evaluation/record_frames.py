@@ -47,6 +47,7 @@ class ReadFrame:
         file: The file on disk that it was decoded from; None for groups and prepared data.
         file_frames: How many frames that file holds.
         file_format: Its format or container, as decoded.
+        mask: ``(H, W)`` uint8, forged where above 0; None where there is none or nobody asked.
     """
 
     index: int
@@ -59,6 +60,7 @@ class ReadFrame:
     file: Path | None = None
     file_frames: int = 1
     file_format: str = ""
+    mask: Image | None = None
 
 
 def read_frames(root: Path, record: Record, *, frames: int, limits: Limits = DEFAULT_LIMITS) -> Iterator[ReadFrame]:
@@ -200,10 +202,20 @@ def _prepared_frame(folder: Path, frame: PreparedFrame, name: str, limits: Limit
     except MediaError as error:
         return _problem(frame.frame_index, error, folder / below, name, frame.time_s)
     box, scale = np.array(frame.face_box, np.float32), 1.0
+    mask = None
     if not frame.frame:
+        mask = _prepared_mask(folder, frame, limits)
         box = box_in_crop(box, frame.crop_box, pixels.shape[:2])
         scale = pixels.shape[1] / (frame.crop_box[2] - frame.crop_box[0])
-    return ReadFrame(frame.frame_index, frame.time_s, pixels, path=name, boxes=(box,), scale=scale)
+    return ReadFrame(frame.frame_index, frame.time_s, pixels, path=name, boxes=(box,), scale=scale, mask=mask)
+
+
+def _prepared_mask(folder: Path, frame: PreparedFrame, limits: Limits) -> Image | None:
+    """The mask that was cut like the crop; None where there is none or it cannot be read."""
+    try:
+        return read_image(folder / frame.mask, limits=limits).pixels.max(axis=2) if frame.mask else None
+    except MediaError:
+        return None
 
 
 def box_in_crop(box: NDArray[np.float32], crop_box: Sequence[int], shape: tuple[int, ...]) -> NDArray[np.float32]:

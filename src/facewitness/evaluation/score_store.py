@@ -37,7 +37,7 @@ class StoredScores:
 
     rows: list[Row]
     features: ControlFeatures | None = None
-    localisation: Mapping[str, float] | None = None
+    localisation: Mapping[str, Any] | None = None
 
 
 def record_key(record: Record, size: int) -> str:

@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from facewitness.datasets.records import Record
 from facewitness.detectors import CropDetector, CropScore
 from facewitness.errors import ConfigError, FaceError, FacewitnessError
+from facewitness.evaluation.localising import judge_heatmap, mask_crop
+from facewitness.evaluation.metrics import Localisation
 from facewitness.evaluation.record_frames import NO_FACE, TOO_SMALL, UNREADABLE, ReadFrame
 from facewitness.faces.crops import crop_face
 from facewitness.faces.finder import Face
 from facewitness.media.limits import DEFAULT_LIMITS, Limits
+from facewitness.records import Label
 
 Image = NDArray[np.uint8]
 Row = dict[str, Any]
@@ -89,16 +92,28 @@ class RecordScores:
         record: The record.
         rows: Rows of a score table: one per face, or one per frame without a scored face.
         evidence: First scored face; None when there is none or it was not asked for.
+        localisations: One per face whose heatmap could be judged, where that was asked for.
     """
 
     record: Record
     rows: list[Row]
     evidence: Evidence | None = None
+    localisations: list[Localisation] = field(default_factory=list)
 
     @property
     def scored(self) -> int:
         """How many faces have a score."""
         return sum(not row["not_scored"] for row in self.rows)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A face on its way to the detector, and where its results go."""
+
+    row: Row
+    crop: Image
+    mask: Image | None
+    found: RecordScores
 
 
 def logit_of(score: float) -> float:
@@ -162,6 +177,7 @@ class FaceScorer:
         finder: Finds faces where the frames bring none.
         rule: Sizes, faces and mirroring.
         keep_evidence: Whether `RecordScores.evidence` is wanted.
+        localise: Whether heatmaps are judged: those of fakes against the frames' masks, those of reals by their heat.
     """
 
     def __init__(
@@ -171,12 +187,14 @@ class FaceScorer:
         rule: ScoringRule | None = None,
         *,
         keep_evidence: bool = False,
+        localise: bool = False,
     ) -> None:
         self.detector = detector
         self.finder = finder
         self.rule = rule or ScoringRule()
         self.keep_evidence = keep_evidence
-        self._waiting: list[tuple[Row, Image]] = []
+        self.localise = localise
+        self._waiting: list[_Waiting] = []
 
     def score_record(self, record: Record, frames: Iterable[ReadFrame]) -> RecordScores:
         """Score one record.
@@ -232,7 +250,8 @@ class FaceScorer:
                 continue
             row = _row(shared, frame, i, "")
             found.rows.append(row)
-            self._waiting.append((row, crop))
+            mask = mask_crop(frame, box, self.detector.crop) if self.localise else None
+            self._waiting.append(_Waiting(row, crop, mask, found))
             if self.keep_evidence and found.evidence is None:
                 found.evidence = Evidence(crop, frame)
         if len(self._waiting) >= _BATCH:
@@ -259,14 +278,18 @@ class FaceScorer:
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), _BATCH):
             part = waiting[start : start + _BATCH]
-            crops = [crop for _, crop in part]
+            crops = [one.crop for one in part]
             plain = self._scores(crops)
             mirrored = self._scores([np.ascontiguousarray(c[:, ::-1]) for c in crops]) if self.rule.flip else None
-            for i, (row, _) in enumerate(part):
-                row["score"] = float(plain[i].score)
-                row["logit"] = logit_of(row["score"])
+            for i, one in enumerate(part):
+                one.row["score"] = float(plain[i].score)
+                one.row["logit"] = logit_of(one.row["score"])
                 if mirrored is not None:
-                    row["score_flipped"] = float(mirrored[i].score)
+                    one.row["score_flipped"] = float(mirrored[i].score)
+                if self.localise:
+                    is_fake = one.found.record.label == Label.FAKE
+                    judged = judge_heatmap(plain[i].heatmap, one.mask, is_fake=is_fake)
+                    one.found.localisations += [judged] if judged is not None else []
 
     def _scores(self, crops: Sequence[Image]) -> list[CropScore]:
         scores = self.detector.score(crops)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from facewitness import __version__
 from facewitness.datasets.records import Record
 from facewitness.detectors import CropDetector, calibration_words
 from facewitness.evaluation.control_features import ControlFeatures, control_features
+from facewitness.evaluation.localising import mean_of
 from facewitness.evaluation.record_frames import ReadFrame
 from facewitness.evaluation.score_store import ScoreStore, StoredScores, record_key
 from facewitness.evaluation.score_table import ScoreTable
@@ -36,12 +37,14 @@ class ScoredData:
     Attributes:
         table: One row per face, or per frame without one.
         features: What the controls know of each video of which a face was scored.
+        localisation: Per video how its heatmaps did, where that was asked for.
         sources: The data.
         taken_over: Records that an earlier run had scored.
     """
 
     table: ScoreTable
     features: dict[VideoKey, ControlFeatures]
+    localisation: dict[VideoKey, Mapping[str, Any]] = field(default_factory=dict)
     sources: tuple[DataSource, ...] = ()
     taken_over: int = 0
 
@@ -62,6 +65,7 @@ def scoring_settings(detector: CropDetector, rule: ScoringRule, sources: Sequenc
         "min_face_px": rule.min_face_px,
         "max_faces": rule.max_faces,
         "flip": rule.flip,
+        "masks": any(source.has_masks for source in sources),
         "data": [source.spec for source in sources],
         "prepared": [source.fingerprint for source in sources],
     }
@@ -106,21 +110,24 @@ def score_sources(
         on_record(scores.record)
     rows: list[Row] = []
     features: dict[VideoKey, ControlFeatures] = {}
+    localisation: dict[VideoKey, Mapping[str, Any]] = {}
     for i, (_, record) in enumerate(jobs):
         rows += done[i].rows
         if (found := done[i].features) is not None:
             features[record.dataset, record.video_id] = found
-    return ScoredData(ScoreTable.from_rows(rows), features, tuple(sources), taken_over)
+        if (heat := done[i].localisation) is not None:
+            localisation[record.dataset, record.video_id] = heat
+    return ScoredData(ScoreTable.from_rows(rows), features, localisation, tuple(sources), taken_over)
 
 
 def _kept(scores: RecordScores) -> StoredScores:
     features = None if scores.evidence is None else control_features(scores.evidence)
-    return StoredScores(scores.rows, features)
+    return StoredScores(scores.rows, features, mean_of(scores.localisations))
 
 
 def _scored(jobs: Sequence[_Job], scorer: FaceScorer) -> Iterator[RecordScores]:
     """Score in the order of the jobs while a thread reads ahead."""
-    ahead = ReadAhead(_frames_of(jobs, scorer.rule))
+    ahead = ReadAhead(_frames_of(jobs, scorer.rule, masks=scorer.localise))
     try:
         grouped = groupby(ahead, key=lambda item: item[0])
         yield from scorer.score_records(
@@ -130,11 +137,11 @@ def _scored(jobs: Sequence[_Job], scorer: FaceScorer) -> Iterator[RecordScores]:
         ahead.close()
 
 
-def _frames_of(jobs: Sequence[_Job], rule: ScoringRule) -> Iterator[_Item]:
+def _frames_of(jobs: Sequence[_Job], rule: ScoringRule, *, masks: bool) -> Iterator[_Item]:
     """Every frame of every job with the job's number; each job also gives one item without a frame."""
     for i, (source, record) in enumerate(jobs):
         yield i, None
-        yield from ((i, frame) for frame in guarded(record, source.frames(record, rule)))
+        yield from ((i, frame) for frame in guarded(record, source.frames(record, rule, masks=masks)))
 
 
 class ReadAhead(Iterator[_Item]):

@@ -13,6 +13,7 @@ from facewitness.datasets.prepared import PreparedVideo, open_prepared
 from facewitness.datasets.records import SPLITS, Record
 from facewitness.datasets.spec import DataSpec
 from facewitness.errors import ConfigError
+from facewitness.evaluation.localising import with_masks
 from facewitness.evaluation.record_frames import ReadFrame, prepared_frames, read_frames
 from facewitness.evaluation.scoring import ScoringRule
 from facewitness.records import Label
@@ -39,12 +40,18 @@ class DataSource:
     fingerprint: str = ""
     prepared: Mapping[str, PreparedVideo] | None = field(default=None, repr=False)
 
-    def frames(self, record: Record, rule: ScoringRule) -> Iterator[ReadFrame]:
-        """The sampled frames of one of its records."""
+    @property
+    def has_masks(self) -> bool:
+        """Whether a record says where its forged area is."""
+        return any(record.mask_path for record in self.records)
+
+    def frames(self, record: Record, rule: ScoringRule, *, masks: bool = False) -> Iterator[ReadFrame]:
+        """The sampled frames of one of its records, with their masks where those are wanted and there are some."""
         if self.prepared is not None:
             video = self.prepared[record.video_id]
             return prepared_frames(self.root, video, frames=rule.frames, limits=rule.limits)
-        return read_frames(self.root, record, frames=rule.frames, limits=rule.limits)
+        frames = read_frames(self.root, record, frames=rule.frames, limits=rule.limits)
+        return with_masks(self.root, record, frames) if masks else frames
 
     def size_of(self, record: Record) -> int:
         """Bytes of the record's file; -1 for what is no file."""
