@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,7 +16,9 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(help="The authors' .pth, or a .safetensors of this package.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="ONNX file to write; its record goes beside it.")],
     size: Annotated[int | None, typer.Option(help="Side of the input in pixels; the network's own by default.")] = None,
-    protocol: Annotated[str, typer.Option(help="laa_net: preprocessing it was trained for: sbi or bi.")] = "sbi",
+    protocol: Annotated[
+        str | None, typer.Option(help="laa_net: preprocessing, sbi or bi; of the checkpoint's record by default.")
+    ] = None,
     *,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="laa_net_lite: face caches of the run, to calibrate on.")
@@ -83,15 +85,16 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise ConfigError(msg) from error
 
 
-def _export_laa_net(checkpoint: Path, output: Path, size: int | None, protocol: str) -> str:
+def _export_laa_net(checkpoint: Path, output: Path, size: int | None, protocol: str | None) -> str:
     from facewitness.errors import ConfigError
 
-    if protocol not in ("sbi", "bi"):
+    if protocol not in (None, "sbi", "bi"):
         msg = f"--protocol must be sbi or bi, got {protocol!r}"
         raise ConfigError(msg)
     from facewitness.detectors.laa_net.packing import export_checkpoint
 
-    record = export_checkpoint(checkpoint, output, size=size, protocol="bi" if protocol == "bi" else "sbi")
+    wanted: dict[str | None, Literal["sbi", "bi"]] = {"sbi": "sbi", "bi": "bi"}
+    record = export_checkpoint(checkpoint, output, size=size, protocol=wanted.get(protocol))
     deviation = max(record.metrics["export_deviation"].values())
     return f"{output}  sha256 {record.sha256[:16]}  differs from the checkpoint by {deviation:.1e} at most"
 

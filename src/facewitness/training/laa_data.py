@@ -23,6 +23,7 @@ from facewitness.datasets.prepared import PreparedSet
 from facewitness.detectors.laa_net.recipe import TrainingRecipe
 from facewitness.errors import FaceError, MediaError
 from facewitness.media.images import read_image
+from facewitness.pseudofakes.blended_items import bi_training_item
 from facewitness.pseudofakes.items import TrainingItem, collate, training_item
 from facewitness.training.laa_faces import LaaFace, LaaVideo, LaaVideos, draw_epoch, partners_of, spread_frames
 from facewitness.training.machine import TrainingMachine
@@ -73,7 +74,8 @@ class ItemMaker:
     Args:
         videos: Real videos.
         recipe: How.
-        augment: Whether geometry and colour change.
+        augment: Whether geometry and colour change. Without, every item is a fake with its real face, so that a
+            validation has as many of each.
         partners: For blended images, `partners_of` the videos.
     """
 
@@ -86,6 +88,7 @@ class ItemMaker:
         partners: Sequence[NDArray[np.intp]] | None = None,
     ) -> None:
         self.config = recipe.item_config(augment=augment)
+        self.blend = replace(recipe.blended, mode=recipe.data_mode)
         self.partners = partners
         if not augment:
             self.config = replace(self.config, blend=replace(self.config.blend, flip_probability=0.0))
@@ -104,11 +107,12 @@ class ItemMaker:
         image, landmarks = _opened(self._flat[number])
         if self.partners is None:
             return training_item(image, landmarks, rng, self.config)
-        from facewitness.pseudofakes.blended_items import bi_training_item
-
         row = self.partners[number]
         partner, _ = _opened(self._flat[int(row[int(rng.integers(len(row)))])])
-        return bi_training_item(image, landmarks, partner, rng, self.config)
+        if self.config.augment:
+            return bi_training_item(image, landmarks, partner, rng, self.config, blend=self.blend)
+        both = [replace(self.blend, fake_probability=chance) for chance in (1.0, 0.0)]
+        return collate([bi_training_item(image, landmarks, partner, rng, self.config, blend=b) for b in both])
 
 
 def _opened(face: LaaFace) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

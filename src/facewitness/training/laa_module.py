@@ -26,6 +26,9 @@ _LOG = logging.getLogger(__name__)
 STATE: Final = "laa_net_run"
 """Where the checkpoint keeps what this module adds."""
 
+_PAIR: Final = 2
+"""Images of a validation item: a pseudo-fake and its real face."""
+
 _SHOWN: Final = 20
 """Bad pictures that are named before the rest is only counted."""
 
@@ -107,8 +110,8 @@ class LaaTraining(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Make room for the logits of every row; each process fills in its own."""
-        items = len(self.data.pseudo) * self.recipe.images_per_item
-        self._pseudo = torch.zeros(3, items, device=self.device, dtype=torch.float64)
+        images = len(self.data.pseudo) * _PAIR
+        self._pseudo = torch.zeros(3, images, device=self.device, dtype=torch.float64)
         self._plain = torch.zeros(2, len(self.data.plain), device=self.device, dtype=torch.float64)
         self._losses = torch.zeros(7, device=self.device, dtype=torch.float64)
 
@@ -123,8 +126,7 @@ class LaaTraining(LightningModule):
         if dataloader_idx == 1:
             self._plain[:, batch.index] = torch.stack([values, torch.ones_like(values)])
             return
-        per_item = self.recipe.images_per_item
-        rows = (batch.index[:, None] * per_item + torch.arange(per_item, device=batch.index.device)).flatten()
+        rows = (batch.index[:, None] * _PAIR + torch.arange(_PAIR, device=batch.index.device)).flatten()
         self._pseudo[:, rows] = torch.stack([values, batch.labels[:, 0].double(), torch.ones_like(values)])
         self._losses += self._loss_sums(output, batch)
 

@@ -15,6 +15,7 @@ pytest.importorskip("lightning")
 from facewitness.cli.main import build_app, main
 from facewitness.detectors.laa_net.detector import create
 from facewitness.training import laa_tune
+from facewitness.weights import WeightsRecord
 from unit.training.laa_prepared import MINI, make_prepared
 
 MACHINE = ["--device", "cpu", "--threads", "1", "--workers", "0"]
@@ -64,6 +65,15 @@ def test_detector_takes_the_weights(trained, tmp_path, monkeypatch):
     assert (detector.mode, detector.processor.image_size, detector.processor.protocol) == ("corrected", 64, "sbi")
     (score,) = detector.score([np.full((96, 96, 3), 120, np.uint8)])
     assert 0 < score.score < 1
+    # An export beside it takes the name of its record; what it was trained for goes along.
+    target = trained / "best.onnx"
+    record = (trained / "best.json").read_text(encoding="utf-8")
+    assert main(["export", "laa_net", str(trained / "best.safetensors"), "-o", str(target)]) == 0
+    exported = create(weights=target, device="CPU", precision="f32")
+    assert (exported.processor, exported.mode) == (detector.processor, "corrected")
+    assert "4 real videos" in WeightsRecord.read(trained / "best.json").trained_on
+    assert create(weights=trained / "best.safetensors", device="CPU", precision="f32").processor == detector.processor
+    (trained / "best.json").write_text(record, encoding="utf-8")
 
 
 def test_dry_run_prints_a_plan_and_writes_nothing(data, tmp_path, capsys):

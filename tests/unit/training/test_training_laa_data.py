@@ -218,3 +218,14 @@ def test_partners_of_the_preparation_are_taken(tmp_path):
 def test_one_video_has_no_partners(videos):
     with pytest.raises(ConfigError, match="at least two real videos"):
         partners_of(videos.train[:1])
+
+
+def test_blended_items_are_one_image_in_training_and_a_pair_in_validation(videos):
+    recipe = mini("batch_items=8", "frozen_epochs=0", name="corrected_bi")
+    data = LaaData(videos, recipe, NO_WORKER)
+    batch = next(iter(data.train_dataloader()))
+    assert batch.images.shape[0] == 8
+    assert 0 < batch.labels.sum() < 8
+    pseudo = next(iter(data.val_dataloader()[0]))
+    assert pseudo.labels.flatten().tolist() == [1, 0] * 4
+    assert pseudo.heatmaps.flatten(1).amax(1).tolist() == [1, 0] * 4

@@ -262,3 +262,13 @@ def test_callback_ends_the_run(data, tmp_path):
         train_laa(job(data, tmp_path / "run"), on_validation=stop)
     assert len(seen) == 1
     assert (tmp_path / "run" / "last.ckpt").is_file()
+
+
+def test_blended_images_train_too(data, tmp_path):
+    recipe = mini("epochs=1", "frozen_epochs=0", "batch_norm=first", name="bi")
+    train_laa(LaaRun(data, tmp_path / "run", recipe, "bi", ALONE))
+    (row,) = rows(tmp_path / "run" / "validation.jsonl")
+    assert 0 <= row["auc"] <= 1
+    record = WeightsRecord.beside(tmp_path / "run" / "best.safetensors", detector="laa_net")
+    assert record.processor["protocol"] == "bi"
+    assert "bi pseudo-fakes" in record.trained_on

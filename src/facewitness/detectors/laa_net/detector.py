@@ -206,6 +206,18 @@ def _exported(checkpoint: Path) -> tuple[Path, WeightsRecord | None]:
             )
             raise MissingExtraError(msg) from error
         export_checkpoint(checkpoint, network)
-    # What our training wrote beside its weights says how they were trained; an export of theirs knows less.
-    own = WeightsRecord.beside(checkpoint, detector=_NAME)
+    # What our training wrote beside its weights may have been calibrated since they were exported.
+    own = record_of_checkpoint(checkpoint)
     return network, own or WeightsRecord.beside(network, detector=_NAME)
+
+
+def record_of_checkpoint(checkpoint: Path) -> WeightsRecord | None:
+    """The record that our training wrote beside a ``.safetensors`` file; None where there is none of that file.
+
+    Raises:
+        WeightsError: If it does not fit the file.
+    """
+    path = checkpoint.with_suffix(".json")
+    if checkpoint.suffix != ".safetensors" or not path.is_file() or WeightsRecord.read(path).file != checkpoint.name:
+        return None
+    return WeightsRecord.beside(checkpoint, detector=_NAME)

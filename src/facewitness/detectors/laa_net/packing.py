@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from facewitness.detectors.laa_net.detector import record_of_checkpoint
 from facewitness.detectors.laa_net.export import export_deviation, export_onnx
 from facewitness.detectors.laa_net.processor import LaaNetProcessor, Protocol
 from facewitness.detectors.laa_net.weights import load_model
@@ -19,8 +21,8 @@ def export_checkpoint(
     target: Path,
     *,
     size: int | None = None,
-    protocol: Protocol = "sbi",
-    licence: str = _LICENCE,
+    protocol: Protocol | None = None,
+    licence: str | None = None,
 ) -> WeightsRecord:
     """Export a checkpoint, check the file against the network, and write its record.
 
@@ -28,8 +30,9 @@ def export_checkpoint(
         checkpoint: The authors' or ours.
         target: The ONNX file to write; the record goes beside it with the suffix ``.json``.
         size: Side of the input in pixels; None takes the network's.
-        protocol: Preprocessing that the weights were trained for.
-        licence: Terms of the weights, in words.
+        protocol: Preprocessing that the weights were trained for; None takes that of the checkpoint's record, or
+            ``sbi``.
+        licence: Terms of the weights, in words; None takes those of the checkpoint's record, or the authors'.
 
     Returns:
         The record.
@@ -48,15 +51,18 @@ def export_checkpoint(
         target.unlink()
         msg = f"the exported network differs from the checkpoint by {worst:.2g} of its largest value; not written"
         raise CheckpointError(msg)
-    processor = LaaNetProcessor(protocol=protocol, image_size=side).to_record()
+    own = record_of_checkpoint(checkpoint)
+    processor = LaaNetProcessor.from_record({**(own.processor if own else {}), "image_size": side})
+    if protocol is not None:
+        processor = replace(processor, protocol=protocol)
     record = WeightsRecord(
         file=target.name,
         sha256=sha256_of(target),
         detector="laa_net",
-        licence=licence,
-        trained_on="see the checkpoint",
+        licence=licence or (own.licence if own else _LICENCE),
+        trained_on=own.trained_on if own else "see the checkpoint",
         recipe=f"exported from {checkpoint.name}, sha256 {sha256_of(checkpoint)}",
-        processor={**processor, "mode": model.config.mode},
+        processor={**processor.to_record(), "mode": model.config.mode},
         metrics={"export_deviation": {name: float(f"{value:.3g}") for name, value in deviation.items()}},
     )
     record.write(target.with_suffix(".json"))

@@ -15,6 +15,7 @@ from facewitness.config import from_mapping
 from facewitness.detectors.laa_net.config import LaaNetConfig, LossConfig, Mode
 from facewitness.detectors.laa_net.processor import LaaNetProcessor
 from facewitness.errors import ConfigError
+from facewitness.pseudofakes.blended_items import BlendConfig
 from facewitness.pseudofakes.items import ItemConfig
 from facewitness.pseudofakes.self_blended import SelfBlendConfig
 from facewitness.pseudofakes.targets import TargetConfig
@@ -31,8 +32,9 @@ class TrainingRecipe:
         network: The network.
         losses: Weights and constants.
         pseudo_fakes: ``sbi`` (self-blended, pairs) or ``bi`` (blended with another face).
-        data_mode: Which arithmetic of blends and targets; it overrides the ``mode`` of ``blend`` and ``target``.
+        data_mode: Which arithmetic of blends and targets; it overrides the ``mode`` of the next three.
         blend: Settings of the self-blend.
+        blended: Settings of blended images.
         target: Settings of heatmap and consistency targets.
         mean: Subtracted from pixels in [0, 1].
         std: Divided by.
@@ -64,6 +66,7 @@ class TrainingRecipe:
     pseudo_fakes: Literal["sbi", "bi"] = "sbi"
     data_mode: Mode = "official"
     blend: SelfBlendConfig = field(default_factory=SelfBlendConfig)
+    blended: BlendConfig = field(default_factory=BlendConfig)
     target: TargetConfig = field(default_factory=TargetConfig)
     mean: float = 0.5
     std: float = 0.5
