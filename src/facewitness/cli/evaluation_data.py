@@ -42,7 +42,7 @@ def chosen_sources(
     labels = {record.label for source in found for record in source.records}
     missing = " and ".join(label.name.lower() for label in Label if label not in labels)
     if missing:
-        msg = f"both reals and fakes are needed, no {missing} ones were named: give --data SPEC, or --real DIR and "
+        msg = f"both reals and fakes are needed, no {missing} ones were named: give --data SPEC, or both --real DIR and "
         raise ConfigError(msg + "--fake DIR")
     return told_apart(found)
 

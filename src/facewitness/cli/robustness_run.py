@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import typer
@@ -15,21 +15,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from facewitness.cli.media_paths import expand
-from facewitness.cli.report_text import printable
-from facewitness.detectors import DETECTORS, CropDetector, calibration_words
-from facewitness.errors import ConfigError
+from facewitness.cli.evaluation_data import chosen_sources, load_detector
+from facewitness.detectors import CropDetector, calibration_words
 from facewitness.evaluation.robustness import CLEAN, Condition, RobustnessRun
 from facewitness.evaluation.robustness_results import RULES, RobustnessResult, robustness_result
 from facewitness.evaluation.score_table import ScoreTable
 from facewitness.evaluation.scoring import ScoringRule
-from facewitness.evaluation.sources import DataSource, open_source, plain_source, told_apart
+from facewitness.evaluation.sources import DataSource
 from facewitness.faces.finder import FaceFinder
 from facewitness.media.perturbations import Perturbation, perturbations
-from facewitness.records import Label, OperatingPoint
+from facewitness.records import OperatingPoint
 from facewitness.reports.files import write_atomically
 from facewitness.reports.robustness import write_robustness_page
-from facewitness.runtime import Precision, deciding_versions
+from facewitness.runtime import deciding_versions
 from facewitness.verdicts import choose_operating_point
 
 _HALF = OperatingPoint(0.5, math.nan, "not measured: the weights carry no lines, so 0.5 is used", 0.5)
@@ -66,12 +64,9 @@ def run(request: RobustnessRequest) -> None:
         UnknownNameError: If a perturbation, a data set or the detector does not exist.
     """
     chosen = perturbations(request.names)
-    if request.precision not in get_args(Precision):
-        msg = f"--precision must be one of {', '.join(get_args(Precision))}, got {request.precision!r}"
-        raise ConfigError(msg)
-    sources = _sources(request)
-    detector: CropDetector = DETECTORS.load(request.detector)(
-        weights=request.weights, device=request.device, precision=request.precision, threads=request.threads
+    sources = chosen_sources(request.data, request.real, request.fake, limit=request.limit)
+    detector = load_detector(
+        request.detector, request.weights, device=request.device, precision=request.precision, threads=request.threads
     )
     point = choose_operating_point(request.operating_point, detector.operating_points) or _HALF
     rule = ScoringRule(frames=request.frames)
@@ -102,21 +97,6 @@ def run(request: RobustnessRequest) -> None:
     else:
         _print(result, chosen)
         typer.echo(f"written: {request.out / 'robustness.html'} and robustness.json")
-
-
-def _sources(request: RobustnessRequest) -> tuple[DataSource, ...]:
-    found = [open_source(text, limit=request.limit) for text in request.data]
-    for label, places in ((Label.REAL, request.real), (Label.FAKE, request.fake)):
-        for place in places:
-            files, complaints = expand([place])
-            for complaint in complaints:
-                typer.echo(f"facewitness: {printable(complaint)}", err=True)
-            found.append(plain_source(Path(place), files, label, limit=request.limit))
-    labels = {record.label for source in found for record in source.records}
-    if len(labels) < len(Label):
-        msg = "robustness needs reals and fakes: give --data SPEC, or both --real DIR and --fake DIR"
-        raise ConfigError(msg)
-    return told_apart(found)
 
 
 def _scored(work: RobustnessRun) -> dict[Condition, ScoreTable]:
