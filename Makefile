@@ -48,6 +48,7 @@ bench: $(TEST)/installed  ## Print the benchmark tables (leave the machine other
 	$(BIN)/python benchmarks/neighbours.py
 	$(BIN)/python benchmarks/data_loading.py
 	$(BIN)/python benchmarks/prepare.py
+	$(BIN)/python benchmarks/evaluate.py
 	$(BIN)/python benchmarks/install.py
 
 clean:  ## Remove venvs, caches and demo output
