@@ -85,6 +85,7 @@ def evaluate(
     """
     from facewitness.cli.evaluation_run import EvaluationRequest, run
 
+    joined = {"level": level, "pooling": pooling, "pooled": pooled, "faces": faces, "missing_face": missing_face}
     run(
         EvaluationRequest(
             data=(*(data or ()), *(more or ())),
@@ -96,16 +97,7 @@ def evaluate(
             weights=weights,
             frames=frames,
             min_face_px=min_face_px,
-            rules={
-                "level": level,
-                "pooling": pooling,
-                "pooled": pooled,
-                "faces": faces,
-                "missing_face": missing_face,
-                "flip": flip,
-                "resamples": resamples,
-                "seed": seed,
-            },
+            rules={**joined, "flip": flip, "resamples": resamples, "seed": seed},
             compat=tuple(compat or ()),
             operating_point=operating_point if threshold is None else f"threshold={threshold}",
             limit=limit,
