@@ -88,11 +88,7 @@ def evaluate(
     joined = {"level": level, "pooling": pooling, "pooled": pooled, "faces": faces, "missing_face": missing_face}
     run(
         EvaluationRequest(
-            data=(*(data or ()), *(more or ())),
-            real=tuple(real or ()),
-            fake=tuple(fake or ()),
-            out=out,
-            as_json=as_json,
+            *((*(data or ()), *(more or ())), tuple(real or ()), tuple(fake or ()), out, as_json),
             detector=detector,
             weights=weights,
             frames=frames,
