@@ -1,7 +1,8 @@
 """Run a folder of reference cases through our implementation: ``python tools/parity.py SYSTEM DIR``.
 
-A folder holds ``NAME.json`` (how it was made) and ``NAME.npz`` (what came out) per case. One line per case says the
-largest absolute and relative difference and PASS or FAIL; the exit code is 1 when a case fails, 2 on wrong usage.
+A folder holds ``NAME.json`` (how it was made) and ``NAME.npz`` (what came out) per case, or a folder ``NAME``. One
+line per case says the largest absolute and relative difference and PASS or FAIL; the exit code is 1 when a case
+fails, 2 on wrong usage.
 An array that nothing computes is a FAIL.
 """
 
@@ -15,7 +16,10 @@ from pathlib import Path
 
 from parity_cases.comparing import ArrayResult, Case, read_case, read_cases
 
-SYSTEMS: dict[str, str] = {"laa_net": "parity_cases.laa_net:run_case"}
+SYSTEMS: dict[str, str] = {
+    "laa_net": "parity_cases.laa_net:run_case",
+    "m2f2_det": "parity_cases.m2f2_det:run_case",
+}
 """System to ``module:function``; the function takes a `Case` and gives one `ArrayResult` per array."""
 
 Runner = Callable[[Case], list[ArrayResult]]

@@ -67,18 +67,23 @@ class ArrayResult:
 
 @dataclass(frozen=True)
 class Case:
-    """One entry of a parity folder: its description and its arrays."""
+    """One entry of a parity folder: its description, its arrays, and where it lies.
+
+    A case that is a folder of files has no description and no arrays; one of names and shapes alone has no arrays.
+    """
 
     name: str
     meta: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
+    path: Path = Path()
 
 
 def read_cases(folder: Path, *, only: str | None = None) -> list[str]:
-    """Names of the cases of a folder, from its manifest or its files."""
+    """Names of the cases of a folder, from its manifest (a list of ``cases``, or a table by name) or its files."""
     manifest = folder / "manifest.json"
     if manifest.is_file():
-        names = [str(entry["name"]) for entry in json.loads(manifest.read_text(encoding="utf-8"))["cases"]]
+        listed = json.loads(manifest.read_text(encoding="utf-8"))
+        names = [str(entry["name"]) for entry in listed["cases"]] if "cases" in listed else list(listed)
     else:
         names = sorted(path.stem for path in folder.glob("*.json") if path.with_suffix(".npz").is_file())
     return [name for name in names if only is None or name == only]
@@ -86,10 +91,14 @@ def read_cases(folder: Path, *, only: str | None = None) -> list[str]:
 
 def read_case(folder: Path, name: str) -> Case:
     """Read one case; arrays are loaded without pickle."""
+    if (folder / name).is_dir():
+        return Case(name, {}, {}, folder / name)
     meta = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    with np.load(folder / f"{name}.npz", allow_pickle=False) as stored:
-        arrays = {key: stored[key] for key in stored.files}
-    return Case(name, meta, arrays)
+    arrays = {}
+    if (folder / f"{name}.npz").is_file():
+        with np.load(folder / f"{name}.npz", allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in stored.files}
+    return Case(name, meta, arrays, folder)
 
 
 def compare(name: str, found: NDArray[Any], reference: NDArray[Any], tolerance: Tolerance) -> ArrayResult:
