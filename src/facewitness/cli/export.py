@@ -10,15 +10,20 @@ import typer
 
 _LITE_LICENCE = "research use: trained on pictures with terms of their own, see the record's trained_on"
 
+_Protocol = Annotated[
+    str | None, typer.Option(help="laa_net: preprocessing, sbi or bi; that of the checkpoint's record by default.")
+]
+_Evaluation = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="laa_net_lite: JSON of tools/measure_card.py, for the record.")
+]
+
 
 def export(
     detector: Annotated[str, typer.Argument(help="laa_net or laa_net_lite.")],
     checkpoint: Annotated[Path, typer.Argument(help="The authors' .pth, or a .safetensors of this package.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="ONNX file to write; its record goes beside it.")],
     size: Annotated[int | None, typer.Option(help="Side of the input in pixels; the network's own by default.")] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="laa_net: preprocessing, sbi or bi; of the checkpoint's record by default.")
-    ] = None,
+    protocol: _Protocol = None,
     *,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="laa_net_lite: face caches of the run, to calibrate on.")
@@ -31,9 +36,7 @@ def export(
     ] = None,
     licence: Annotated[str, typer.Option(help="laa_net_lite: terms of the weights, in words.")] = _LITE_LICENCE,
     commit: Annotated[str, typer.Option(help="laa_net_lite: commit that trained them.")] = "",
-    evaluation: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="laa_net_lite: JSON of tools/measure_card.py, for the record.")
-    ] = None,
+    evaluation: _Evaluation = None,
 ) -> None:
     """Export a checkpoint to ONNX, checked against the network.
 

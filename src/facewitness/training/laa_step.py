@@ -71,6 +71,8 @@ class LaaStep:
         self.recipe = recipe
         self.sums = torch.zeros(len(PARTS))
         self._norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+        for norm in self._norms if recipe.batch_norm_momentum else ():
+            norm.momentum = recipe.batch_norm_momentum
         self.hold_statistics()
 
     def enter_epoch(self, epoch: int, optimizer: Optimizer) -> float:

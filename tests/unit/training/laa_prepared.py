@@ -81,6 +81,7 @@ MINI = (
     "network.head_width=8",
     "network.consistency_channels=8",
     "epochs=3",
+    "learning_rate=5e-4",
     "batch_items=2",
     "frames_per_video=2",
     "validation_frames=2",
