@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-_More = Annotated[list[str] | None, typer.Argument(metavar="[SPEC]...", help="More data, as --data.")]
+_More = Annotated[list[str] | None, typer.Argument(metavar="SPEC", help="More data, as --data.")]
 _Data = Annotated[
     list[str] | None,
     typer.Option(metavar="SPEC", help="NAME:ROOT[:SPLIT][?option=value] or prepared:DIR[:SPLIT]; may be repeated."),
@@ -81,7 +81,7 @@ def evaluate(
 
     Example: facewitness evaluate --real photos --fake forgeries --json
 
-    Example: facewitness evaluate --data ffpp:FF++:test --data celeb_df:CDF:test --out results
+    Example: facewitness evaluate --data ffpp:FF++:test --data celeb_df_v2:CDF:test --out results
     """
     from facewitness.cli.evaluation_run import EvaluationRequest, run
 
