@@ -66,9 +66,8 @@ def nearest_faces(
         videos: ``(n,)`` number of each face's video.
         queries: ``(q,)`` indices into ``faces``.
         count: How many to find for each query.
-        candidates: Search this many faces, drawn anew for each query from all ``n`` without replacement before those
-            of the same video are left out, as LAA-Net's code does with `OFFICIAL_CANDIDATES` (it fails on sets that
-            have fewer; here all are searched then); None searches all.
+        candidates: Search this many faces, drawn anew for each query from all ``n`` before those of its video are left
+            out, as LAA-Net's code does with `OFFICIAL_CANDIDATES`; None, or more than there are, searches all.
         seed: Of these draws; with ``queries`` it settles them, whatever the order and number of queries.
         pad: Fill up with -1 (distance infinite) where fewer than ``count`` are found; else that is an error.
         workers: Threads; None takes all CPUs. The result does not depend on it.
@@ -79,9 +78,9 @@ def nearest_faces(
         distances: the sum over the landmarks of the Euclidean distance, pixels.
 
     Raises:
-        ConfigError: If ``count``, ``candidates`` or ``workers`` is below 1.
-        FaceError: If a query has fewer than ``count`` faces of other videos (without ``pad``), or the shapes do not
-            agree.
+        ConfigError: If ``count`` or ``candidates`` is below 1.
+        FaceError: If the shapes do not agree, or a query has fewer than ``count`` faces of other videos, without pad.
+        ValueError: If ``workers`` is below 1.
 
     Example:
         >>> points = np.arange(8.0)[:, None, None] + np.zeros((8, 68, 2))
@@ -90,30 +89,20 @@ def nearest_faces(
 
     Reference: Face X-ray, section 3.2 (nearest landmarks); LAA-Net code, search of ``best_match``.
     """
-    if min(count, 1 if candidates is None else candidates, 1 if workers is None else workers) < 1:
-        msg = f"count, candidates and workers must be at least 1, got {count}, {candidates} and {workers}"
-        raise ConfigError(msg)
-    if faces.ndim != 3 or faces.shape[2] != 2 or videos.shape != faces.shape[:1]:
-        msg = f"expected faces (n, k, 2) and videos (n,), got {faces.shape} and {videos.shape}"
-        raise FaceError(msg)
     search = _Search(faces, videos, count, candidates, seed)
     index = np.full((len(queries), count), -1, np.intp)
     distance = np.full((len(queries), count), np.inf)
 
     def block(start: int) -> int:
-        stop = min(start + _BLOCK, len(queries))
-        for row in range(start, stop):
-            found, apart = search(int(queries[row]))
+        for row, query in enumerate(queries[start : start + _BLOCK].tolist(), start):
+            found, apart = search(query)
             if len(found) < count and not pad:
-                msg = (
-                    f"face {queries[row]} has {len(found)} faces of other videos, {count} are wanted; "
-                    f"add videos, ask for less, or pad"
-                )
+                msg = f"face {query} has {len(found)} faces of other videos, {count} are wanted; add videos or pad"
                 raise FaceError(msg)
             index[row, : len(found)], distance[row, : len(found)] = found, apart
-        return stop
+        return min(start + _BLOCK, len(queries))
 
-    with ThreadPoolExecutor(workers or default_threads()) as pool:
+    with ThreadPoolExecutor(default_threads() if workers is None else workers) as pool:
         for done in pool.map(block, range(0, len(queries), _BLOCK)):
             if progress is not None:
                 progress(done)
@@ -131,6 +120,12 @@ class _Search:
         candidates: int | None,
         seed: int,
     ) -> None:
+        if min(count, 1 if candidates is None else candidates) < 1:
+            msg = f"count and candidates must be at least 1, got {count} and {candidates}"
+            raise ConfigError(msg)
+        if faces.ndim != 3 or faces.shape[2] != 2 or videos.shape != faces.shape[:1]:
+            msg = f"expected faces (n, k, 2) and videos (n,), got {faces.shape} and {videos.shape}"
+            raise FaceError(msg)
         self.count, self.candidates, self.seed = count, candidates, seed
         self.pool = max(_POOL, 4 * count)
         usable = np.flatnonzero(np.isfinite(faces).all(axis=(1, 2)))

@@ -157,6 +157,8 @@ def test_what_cannot_be_searched_is_refused():
         nearest_faces(faces, np.zeros(10, int), np.array([0]), count=3)
     with pytest.raises(FaceError, match="expected"):
         nearest_faces(faces[:, :, 0], np.zeros(10, int), np.array([0]))
-    for wrong in ({"count": 0}, {"candidates": 0}, {"workers": 0}):
+    for wrong in ({"count": 0}, {"candidates": 0}):
         with pytest.raises(ConfigError, match="at least 1"):
             nearest_faces(faces, np.arange(10), np.array([0]), **wrong)
+    with pytest.raises(ValueError, match="greater than 0"):
+        nearest_faces(faces, np.arange(10), np.array([0]), count=3, workers=0)
