@@ -78,9 +78,8 @@ def nearest_faces(
         distances: the sum over the landmarks of the Euclidean distance, pixels.
 
     Raises:
-        ConfigError: If ``count`` or ``candidates`` is below 1.
+        ConfigError: If ``count`` or ``candidates`` is below 1 (ValueError: ``workers``).
         FaceError: If the shapes do not agree, or a query has fewer than ``count`` faces of other videos, without pad.
-        ValueError: If ``workers`` is below 1.
 
     Example:
         >>> points = np.arange(8.0)[:, None, None] + np.zeros((8, 68, 2))
