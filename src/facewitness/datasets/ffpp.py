@@ -12,11 +12,11 @@ from typing import Final
 
 from facewitness.datasets.demo_media import Fake, Maker
 from facewitness.datasets.ffpp_lists import (
-    DEMO_PAIRS,
     METHODS,
     TITLE,
     USUAL,
     Pair,
+    demo_pairs,
     fake_ids,
     info_of,
     read_pairs,
@@ -139,9 +139,19 @@ def masks_of(root: Path, sequences: str, place: Place) -> Place:
     return place_of(root, f"{sequences}/masks", "videos")
 
 
-def make_demo(root: Path, maker: Maker) -> None:
-    """Write a tiny synthetic copy: two pairs to train, one to validate and to test, c23, the four usual methods."""
-    for split, pairs in DEMO_PAIRS.items():
+def make_demo(root: Path, maker: Maker, *, times: int = 1) -> None:
+    """Write a synthetic copy: two pairs to train, one to validate and to test, c23, the four usual methods.
+
+    Args:
+        root: Folder to write.
+        maker: Draws.
+        times: As many times more pairs.
+
+    Raises:
+        ConfigError: If the official lists have fewer pairs than that.
+    """
+    for split in SPLITS:
+        pairs = demo_pairs(split, times)
         maker.json(root / f"{split}.json", [list(pair) for pair in pairs])
         for name in real_ids(list(pairs)):
             maker.video(root / f"original_sequences/youtube/c23/videos/{name}.mp4", name)

@@ -60,6 +60,20 @@ def read_pairs(root: Path, split: str) -> list[Pair]:
     return [(first, second) for first, second in pairs]
 
 
+def demo_pairs(split: str, times: int) -> list[Pair]:
+    """Pairs that a synthetic copy holds: ``times`` as many as the smallest one has, in the order of the official list.
+
+    Raises:
+        ConfigError: If the official list has fewer.
+    """
+    pairs = read_pairs(_SHIPPED, split)
+    wanted = times * len(DEMO_PAIRS[split])
+    if not 1 <= wanted <= len(pairs):
+        msg = f"a copy {times} times as large needs {wanted} pairs in {split}; the official list has {len(pairs)}"
+        raise ConfigError(msg)
+    return pairs[:wanted]
+
+
 def _is_pair(pair: object) -> bool:
     return isinstance(pair, list) and len(pair) == 2 and all(isinstance(name, str) for name in pair)
 

@@ -229,3 +229,12 @@ def test_hdf5_copies_hold_what_the_maker_draws(tmp_path):
             frames = store[key][...]
         assert frames.shape == (8, 48, 48, 3)
         assert (frames[..., 0] == int(record.identities[0]) % 256).all()
+
+
+def test_a_larger_demo_takes_the_next_official_pairs(tmp_path):
+    ffpp.make_demo(tmp_path / "two", EmptyMaker(), times=2)
+    records = ffpp.index(tmp_path / "two")
+    assert Counter(r.split for r in records) == {"train": 8 + 4 * 8, "val": 4 + 4 * 4, "test": 4 + 4 * 4}
+    assert {s for r in ffpp.index(tmp_path / "two", "test") for s in r.sources} == {"953", "974", "012", "026"}
+    with pytest.raises(ConfigError, match="360"):
+        ffpp.make_demo(tmp_path / "many", EmptyMaker(), times=200)
