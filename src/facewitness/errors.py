@@ -8,6 +8,7 @@
   - FaceError                 landmarks or crops asked for where there is no usable face
   - CheckpointError           a checkpoint that does not fit the model, key by key
   - WeightsError              a weights file that is missing or not the one its record names
+  - EndpointError             a model server that is down, slow, refuses, or answers nonsense
   - MissingExtraError         a feature whose optional packages are not installed
 
 A message names what was expected, what came and what to do about it.
@@ -49,6 +50,10 @@ class CheckpointError(FacewitnessError, ValueError):
 
 class WeightsError(FacewitnessError, ValueError):
     """A weights file that is missing or is not the one that its record names."""
+
+
+class EndpointError(FacewitnessError, RuntimeError):
+    """A model server that cannot be reached, takes too long, refuses, or answers something that is no answer."""
 
 
 class MissingExtraError(FacewitnessError, ImportError):

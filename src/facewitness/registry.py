@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
@@ -10,6 +10,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from facewitness.errors import MissingExtraError, UnknownNameError
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """The error for a name that is not among ``known``: says which is close and which exist."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return UnknownNameError(f"no {kind} is called {name!r}.{hint} Known: {', '.join(names)}")
 
 
 @dataclass(frozen=True)
@@ -71,10 +79,7 @@ class Registry:
             UnknownNameError: If no entry has that name; says which are close and which exist.
         """
         if name not in self._entries:
-            close = get_close_matches(name, self._entries, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            msg = f"no {self.kind} is called {name!r}.{hint} Known: {', '.join(self.names())}"
-            raise UnknownNameError(msg)
+            raise unknown_name(self.kind, name, self._entries)
         return self._entries[name]
 
     def load(self, name: str) -> Any:
