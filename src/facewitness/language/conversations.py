@@ -242,11 +242,11 @@ def template_named(name: str) -> Template:
 
 
 def split_placeholders(text: str) -> list[str]:
-    """A string cut before and behind each placeholder, placeholders kept.
+    r"""A string cut before and behind each placeholder, placeholders kept.
 
     Example:
-        >>> split_placeholders("USER: <image>\\nWhy?")
-        ['USER: ', '<image>', '\\nWhy?']
+        >>> split_placeholders("USER: <image>\nWhy?")
+        ['USER: ', '<image>', '\nWhy?']
     """
     return [part for part in _SPLIT.split(text) if part]
 
