@@ -140,12 +140,16 @@ class Explanation:
         source: ``template`` or the name of a language model.
         supports: Evidence for the verdict, one sentence each.
         against: Evidence against it or limits of it, one sentence each.
+        question: What a language model was asked; empty for a template.
+        prompt: Name of the prompt that the question was asked with; empty for a template.
     """
 
     text: str
     source: str
     supports: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
+    question: str = ""
+    prompt: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,9 +178,10 @@ class Finding:
             none fired.
         heatmap: Of the most telling frame.
         regions: Named regions, strongest first.
-        explanation: Words for it.
+        explanation: Words for it, from a template that restates what was measured.
         timeline: Score per sampled frame of a video.
         stability: Scores after harmless changes, such as ``{"jpeg_q75": 0.83}``; empty when not checked.
+        derived: What a language model made of the finding; it never decides anything. None when none was asked.
     """
 
     detector: str
@@ -189,6 +194,7 @@ class Finding:
     explanation: Explanation | None = None
     timeline: Timeline | None = None
     stability: dict[str, float] = field(default_factory=dict)
+    derived: Explanation | None = None
 
 
 @dataclass(frozen=True)
@@ -283,6 +289,11 @@ class Report:
     timings_s: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     schema_version: str = SCHEMA_VERSION
+
+    @property
+    def deciding_face(self) -> FaceTrack | None:
+        """The face whose verdict is the file's; None without faces."""
+        return next((face for face in self.faces if face.verdict.score == self.verdict.score), None)
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary of JSON types; arrays become lists, NaN becomes null."""

@@ -14,6 +14,9 @@ SMALL_FACE_PX = 80
 LOW_PRESENCE = 0.7
 """Confidence of the landmark model below which readers are told that the face was seen badly."""
 
+DERIVED = "Written by a language model; the verdict is the detector's alone."
+"""What stands beside every text of a language model."""
+
 _EXPERTS = {
     "blended": (
         "blended faces",

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from facewitness.records import FaceTrack, Report, Verdict, VerdictLabel
-from facewitness.wording import REGION_STRENGTH, expert_words, list_words, region_words, sentence
+from facewitness.records import Explanation, FaceTrack, Report, Verdict, VerdictLabel
+from facewitness.wording import DERIVED, REGION_STRENGTH, expert_words, list_words, region_words, sentence
 
 _STYLES = {
     VerdictLabel.FAKE: "bold white on red",
@@ -64,7 +64,7 @@ def _headline(verdict: Verdict, name: str) -> Text:
 
 
 def _body(report: Report, *, brief: bool) -> list[Text]:
-    deciding = next((face for face in report.faces if face.verdict.score == report.verdict.score), None)
+    deciding = report.deciding_face
     words = "" if deciding is None or brief else _explanation(deciding)
     said: list[str] = []
     if deciding is None or not words:
@@ -74,10 +74,22 @@ def _body(report: Report, *, brief: bool) -> list[Text]:
     else:
         said.append(words)
     if deciding is not None:
+        said += [] if brief else derived_lines(deciding)
         said += _others([face for face in report.faces if face is not deciding])
     lines = [Text(printable(line)) for line in said]
     lines += [Text(printable(f"! {warning}"), style="yellow") for warning in report.warnings]
     return lines
+
+
+def derived_lines(face: FaceTrack) -> list[str]:
+    """What language models wrote of a face, each with its source; empty when none was asked."""
+    told = [finding.derived for finding in face.findings if finding.derived is not None]
+    return [line for words in told for line in (f"{words.source} writes: {words.text}", derived_note(words))]
+
+
+def derived_note(words: Explanation) -> str:
+    """What stands behind a text of a language model."""
+    return f"({' '.join([DERIVED, *words.against])})"
 
 
 def _explanation(face: FaceTrack) -> str:

@@ -21,9 +21,6 @@ from facewitness.records import Finding, Verdict
 from facewitness.registry import unknown_name
 from facewitness.wording import REGION_STRENGTH, expert_words, list_words, region_words, score_words, sentence
 
-DERIVED: Final = "Written by a language model from the detector's finding; the verdict is the detector's alone."
-"""What stands beside every text of a model."""
-
 _MOST_REGIONS: Final = 4
 _RULES = (
     "The verdict comes from the detector. You do not change it, and you give none of your own. Describe only what can "

@@ -120,6 +120,7 @@ def page_environment() -> Environment:
         heat_legend=heat_legend(),
         names_letter=NAMES_LETTER,
         region_strength=wording.REGION_STRENGTH,
+        derived=wording.DERIVED,
     )
     return environment
 

@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "faces": {"media"},
     "pseudofakes": set(),
     "networks": set(),
-    "language": {"networks"},
+    "language": {"networks", "reports"},
     "detectors": {"faces", "pseudofakes", "networks", "language"},
     "datasets": {"media", "faces", "pseudofakes"},
     "training": {"media", "faces", "pseudofakes", "networks", "language", "detectors", "datasets", "evaluation"},
@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "verdicts": set(),
     "findings": {"media", "faces", "detectors", "language", "verdicts"},
     "pipeline": {"media", "faces", "detectors", "language", "verdicts", "findings"},
+    "narration": {"language", "pipeline", "reports"},
     "reports": set(),
 }
 CLI = {"cli", "__main__"}
@@ -55,6 +56,7 @@ TORCHLESS = (
     "reports",
     "pipeline",
     "verdicts",
+    "narration",
     "cli",
     "detectors/laa_net/lite/detector",
 )
