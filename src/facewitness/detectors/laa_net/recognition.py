@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from facewitness.detectors.laa_net.config import EFFICIENTNET_COEFFICIENTS, HRNetStageConfig, LaaNetConfig
 from facewitness.errors import CheckpointError
 from facewitness.networks.efficientnet import block_specs
-
-_SHOWN = 8
+from facewitness.networks.state import some
 
 
 def infer_config(state: Mapping[str, Any]) -> LaaNetConfig:
@@ -103,9 +102,3 @@ def _infer_hrnet(keys: Mapping[str, Any]) -> LaaNetConfig:
 
 def _length(keys: Mapping[str, Any], name: str, default: int) -> int:
     return int(keys[name].shape[0]) if name in keys else default
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names, for a message."""
-    shown = ", ".join(names[:_SHOWN])
-    return f"[{shown}]" if len(names) <= _SHOWN else f"[{shown}, ... {len(names) - _SHOWN} more]"

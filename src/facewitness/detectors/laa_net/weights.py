@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -21,14 +20,15 @@ from torch import Tensor
 from facewitness.config import from_mapping
 from facewitness.detectors.laa_net.config import OFFICIAL_SOURCE, HRNetStageConfig, LaaNetConfig
 from facewitness.detectors.laa_net.model import LaaNet
-from facewitness.detectors.laa_net.recognition import infer_config, some
-from facewitness.errors import CheckpointError, WeightsError
+from facewitness.detectors.laa_net.recognition import infer_config
+from facewitness.errors import CheckpointError
 from facewitness.networks.e_fpn import EFpn
 from facewitness.networks.efficientnet import EfficientNet
+from facewitness.networks.state import COUNTER, fit_state, read_header
+from facewitness.networks.state import read_tensors as tensors_of
 
 _GATE = re.compile(r"se_layer_?(\d+)\.")
 _METADATA_KEY = "laa_net_config"
-_COUNTER = "num_batches_tracked"
 
 _HEADS = (
     (r"^hm\.", "heads.heatmap."),
@@ -150,7 +150,7 @@ def _place(key: str, value: object, config: LaaNetConfig, gates: Mapping[str, st
     if name is None:
         msg = f"checkpoint key {key!r} is of no {config.backbone} LAA-Net; check that the config fits the file"
         raise CheckpointError(msg)
-    return name, value if key.endswith(_COUNTER) else value.to(torch.float32)
+    return name, value if key.endswith(COUNTER) else value.to(torch.float32)
 
 
 def _is_switched_off(key: str, config: LaaNetConfig, gates: Mapping[str, str]) -> bool:
@@ -171,22 +171,7 @@ def load_state(model: LaaNet, state: Mapping[str, Tensor]) -> LaaNet:
     Raises:
         CheckpointError: Naming missing keys, left-over keys and wrong shapes.
     """
-    own = model.state_dict()
-    missing = [k for k in own if k not in state and not k.endswith(_COUNTER)]
-    extra = [k for k in state if k not in own]
-    shapes = [
-        f"{k}: {tuple(state[k].shape)} for {tuple(own[k].shape)}"
-        for k in own
-        if k in state and state[k].shape != own[k].shape
-    ]
-    if missing or extra or shapes:
-        msg = (
-            f"checkpoint does not fit {model.config.backbone} LAA-Net ({model.config.decoder}): "
-            f"missing {some(missing)}, left over {some(extra)}, shapes {some(shapes)}; "
-            "check that the config is the one it was trained with"
-        )
-        raise CheckpointError(msg)
-    model.load_state_dict({k: state.get(k, own[k]) for k in own}, strict=True)
+    fit_state(model, state, f"{model.config.backbone} LAA-Net ({model.config.decoder})")
     return model
 
 
@@ -231,17 +216,10 @@ def load_model(path: Path) -> LaaNet:
         WeightsError: If the file is missing or cannot be read safely.
         CheckpointError: If it does not fit.
     """
-    if path.suffix == ".safetensors" and path.is_file():
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(str(path), framework="pt") as stream:
-                metadata = stream.metadata() or {}
-        except SafetensorError as error:
-            raise WeightsError(_unreadable(path, error)) from error
-        if _METADATA_KEY in metadata:
-            config = _config_from_json(metadata[_METADATA_KEY])
-            return load_state(LaaNet(config), read_tensors(path)).eval()
+    metadata = read_header(path)
+    if _METADATA_KEY in metadata:
+        config = _config_from_json(metadata[_METADATA_KEY])
+        return load_state(LaaNet(config), read_tensors(path)).eval()
     return load_official_checkpoint(path)[0]
 
 
@@ -308,32 +286,13 @@ def _rename(key: str, rules: Iterable[tuple[str, Replacement]], gates: Mapping[s
 
 
 def read_tensors(path: Path) -> Mapping[str, Any]:
-    """The mapping that a ``.safetensors``, ``.pth`` or ``.pt`` file holds; no code in it runs.
+    """The mapping that a file holds; no code in it runs.
 
     Raises:
         WeightsError: If the file is missing or cannot be read safely.
         CheckpointError: If it holds something else.
     """
-    if not path.is_file():
-        msg = f"no checkpoint at {path}; {OFFICIAL_SOURCE}"
-        raise WeightsError(msg)
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return dict(load_file(str(path)))
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(_unreadable(path, error)) from error
-    if not isinstance(state, Mapping):
-        msg = f"checkpoint {path.name} must hold a mapping of tensors, got {type(state).__name__}"
-        raise CheckpointError(msg)
-    return state
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"checkpoint {path.name} cannot be read as tensors only (damaged, or it holds code): {first_line}"
+    return tensors_of(path, source=OFFICIAL_SOURCE)
 
 
 def _config_from_json(text: str) -> LaaNetConfig:
