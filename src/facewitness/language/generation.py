@@ -142,12 +142,14 @@ def _criteria(listener: Listener) -> Any:
 
 
 def _settings(network: LlavaNetwork, tokenizer: Any, sampling: Sampling) -> Any:
-    from transformers import GenerationConfig
+    import transformers
+
+    config: Any = transformers.GenerationConfig  # its constructor has no types
 
     ends = _end_tokens(network, tokenizer)
     pad = tokenizer.pad_token_id
     chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampling.temperature else {}
-    return GenerationConfig(
+    return config(
         max_new_tokens=sampling.max_new_tokens,
         do_sample=sampling.temperature > 0,
         num_beams=1,
