@@ -20,8 +20,10 @@ from facewitness.detectors.laa_net.lite.weights import load_lite
 from facewitness.errors import ConfigError
 from facewitness.training import lite_run
 from facewitness.training.lite_module import LiteTraining
-from facewitness.training.lite_run import TrainingMachine, prepare_faces, train_lite
+from facewitness.training.lite_run import prepare_faces, train_lite
 from facewitness.training.lite_validation import build_validation
+from facewitness.training.machine import TrainingMachine
+from facewitness.training.run_folder import keep_settings
 from unit.training.training_data import TINY, person, write_manifest, write_png
 
 ALONE = TrainingMachine(device="cpu", precision="f32", threads=1, workers=0, progress=False)
@@ -176,7 +178,7 @@ def test_another_recipe_is_refused(finished, root, caches, tmp_path):
 @pytest.mark.parametrize("recipe", LITE_RECIPES.values(), ids=LITE_RECIPES)
 def test_recipes_survive_their_file(recipe, tmp_path):
     for _ in range(2):  # written, then compared with
-        lite_run._keep_recipe(tmp_path, recipe)
+        keep_settings(tmp_path, "recipe.json", dataclasses.asdict(recipe))
     values = json.loads((tmp_path / "recipe.json").read_text(encoding="utf-8"))
     assert from_mapping(LiteRecipe, values) == recipe
 
