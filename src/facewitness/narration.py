@@ -1,4 +1,4 @@
-"""A language model's words beside a report: the verdict stands, the text is marked as derived, contradictions are named.
+"""A language model's words beside a report: the verdict stands, the text is marked as derived, contradictions are said.
 
 Only the face that decides a file's verdict is put into words: models are slow, and endpoints cost money.
 """
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from facewitness.errors import FacewitnessError
 from facewitness.language.answers import parse_answer
-from facewitness.language.models import Answer, Cancel, Explainer, Stream
-from facewitness.language.prompts import Prompt, evidence_of
+from facewitness.language.models import Answer, Cancel, Evidence, Explainer, Stream
+from facewitness.language.prompts import Prompt, evidence_of, evidence_prompt
 from facewitness.pipeline import AnalysisResult
 from facewitness.records import Explanation, FaceTrack, Finding, Report, VerdictLabel
 from facewitness.reports.heat import around_face, heat_in_view
@@ -116,9 +116,8 @@ class Narrator:
         if seen is None:
             return _warned(result, "no picture of the face was kept, so the language model was not asked")
         finding = face.findings[0]
-        evidence = evidence_of(finding, face.verdict, seen.heatmap) if self.prompt.with_evidence else None
+        question, evidence = self._asked(evidence_of(finding, face.verdict, seen.heatmap))
         try:
-            question = self.prompt.ask(self.question)
             answer = self.explainer.answer(seen.image, question, evidence=evidence, stream=stream, cancel=cancel)
         except FacewitnessError as error:
             return _warned(result, f"no text from the language model: {error}")
@@ -129,6 +128,16 @@ class Narrator:
         if not answer.text:
             return _warned(result, f"no text from the language model: {answer.model} ended with nothing")
         return self._with(result, face, finding, answer)
+
+    def _asked(self, evidence: Evidence) -> tuple[str, Evidence | None]:
+        """The question, and the evidence where the model is to have it."""
+        question = self.prompt.ask(self.question)
+        takes_score = bool(getattr(self.explainer, "takes_score", False))  # it has a token for it and needs it always
+        if not self.prompt.with_evidence:
+            return question, evidence if takes_score else None
+        if not getattr(self.explainer, "tells_evidence", False):
+            question = f"{evidence_prompt(replace(evidence, heatmap=None))}\n\n{question}"
+        return question, evidence
 
     def _with(self, result: AnalysisResult, face: FaceTrack, finding: Finding, answer: Answer) -> AnalysisResult:
         against = contradiction(answer.text, face.verdict.label)

@@ -29,6 +29,7 @@ from facewitness.reports.jsonl import JsonLinesWriter, read_json_lines
 from facewitness.weights import sha256_of
 
 if TYPE_CHECKING:
+    from facewitness.narration import Narrator
     from facewitness.pipeline import AnalysisResult, Analyzer
 
 _JPEG_QUALITY = 92
@@ -149,8 +150,13 @@ class Run:
             write_html(self.reports, self.request.html, self.pictures)
 
 
-def run(analyzer: Analyzer, request: Request) -> bool:
+def run(analyzer: Analyzer, request: Request, narrator: Narrator | None = None) -> bool:
     """Analyse every file of the request.
+
+    Args:
+        analyzer: Loaded models.
+        request: What to do.
+        narrator: Has the deciding face of each file put into words by a language model.
 
     Returns:
         Whether at least one file got a score, or there was nothing left to do.
@@ -171,8 +177,9 @@ def run(analyzer: Analyzer, request: Request) -> bool:
             for path in files:
                 progress.start(path)
                 result = next(analyzer.examine_many([path]))
+                result = result if narrator is None else narrator.tell(result)
                 work.take(result)
-                _show(result.report, None if request.as_json else console, brief=len(request.files) > 1)
+                show(result.report, None if request.as_json else console, brief=len(request.files) > 1)
                 progress.advance()
         except KeyboardInterrupt:
             progress.stop()
@@ -185,7 +192,7 @@ def run(analyzer: Analyzer, request: Request) -> bool:
     return not files or any(label != VerdictLabel.NOT_SCORED for label in work.counts)
 
 
-def _show(report: Report, console: Console | None, *, brief: bool) -> None:
+def show(report: Report, console: Console | None, *, brief: bool) -> None:
     """Print a report as text, or as a line of JSON where no console is given."""
     if console is not None:
         print_report(report, console, brief=brief)

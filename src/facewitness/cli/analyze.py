@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facewitness.cli.model_choice import KeyFileOption, KeyVariableOption, ModelChoice, PromptOption, QuestionOption
+
 if TYPE_CHECKING:
-    from facewitness.pipeline import Analyzer
+    from facewitness.narration import Narrator
 
 
 class PrecisionChoice(StrEnum):
@@ -60,6 +62,16 @@ _Device = Annotated[str, typer.Option(help="auto, CPU, GPU.")]
 _Precision = Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the networks.")]
 _Threads = Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")]
 _Explain = Annotated[bool, typer.Option("--explain/--no-explain", help="Write explanations.")]
+_Explainer = Annotated[
+    str,
+    typer.Option(
+        "--explainer",
+        "--explain-with",
+        metavar="MODEL",
+        help="Folder or hub id of a language model, or the address of an endpoint: adds its words, marked as derived.",
+    ),
+]
+_ExplainerModel = Annotated[str, typer.Option(metavar="NAME", help="Name of the model at the endpoint.")]
 _Stability = Annotated[
     bool | None,
     typer.Option(
@@ -86,48 +98,73 @@ def analyze(
     precision: _Precision = PrecisionChoice.AUTO,
     threads: _Threads = 0,
     explain: _Explain = True,
+    explainer: _Explainer = "",
+    explainer_model: _ExplainerModel = "",
+    question: QuestionOption = "",
+    prompt: PromptOption = "",
+    api_key_env: KeyVariableOption = "",
+    api_key_file: KeyFileOption = None,
     stability: _Stability = None,
     output: _Output = None,
     resume: _Resume = False,
 ) -> None:
     """Say REAL, FAKE, UNCERTAIN or NOT_SCORED for each file.
 
-    Results go to standard output as they come, with score, place and
-    reason; progress and messages go to standard error. A file that cannot
-    be read gets NOT_SCORED with its reason, and the next one follows.
+    Results go to standard output as they come; progress and messages go
+    to standard error. A file that cannot be read gets NOT_SCORED with its
+    reason, and the next one follows.
 
     Exit code 0: at least one file was scored, whatever the verdict;
     1: none was, or an error; 2: wrong usage; 130: interrupted.
 
     Example: facewitness analyze photo.jpg --html report.html
 
-    Example: facewitness analyze clip.mp4 --frames 64 --overlay pictures
-
     Example: facewitness analyze folder "more/*.webp" --json
 
+    Example: facewitness analyze clip.mp4 --frames 64 --overlay pictures
     Example: facewitness analyze folder --output results.jsonl --resume
     """
-    from facewitness.cli.media_paths import expand
-    from facewitness.cli.report_text import printable
-
     if resume and output is None:
         msg = "--resume needs --output FILE, the file to go on with"
         raise typer.BadParameter(msg)
-    files, complaints = expand(paths)
-    for complaint in complaints:
-        typer.echo(f"facewitness: {printable(complaint)}", err=True)
-    if not files:
-        raise typer.Exit(1)
-    request, kept = Request(files, as_json, html, overlay, output, resume), bool(html or overlay)
+    request = Request(_files(paths), as_json, html, overlay, output, resume)
+    choice = ModelChoice(explainer, explainer_model, prompt, question, api_key_env, api_key_file, device=device)
     from facewitness.cli.analysis_run import run
     from facewitness.errors import ConfigError
     from facewitness.pipeline import AnalyzeOptions, Analyzer
 
     try:
+        kept = bool(html or overlay or explainer)
         options = AnalyzeOptions(frames, fps, operating_point, explain=explain, stability=stability, keep_pictures=kept)
-        loaded: Analyzer = Analyzer(
+        loaded = Analyzer(
             detector, weights=weights, device=device, precision=precision.value, threads=threads, options=options
         )
+        narrator = _narrator(choice)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
-    raise typer.Exit(0 if run(loaded, request) else 1)
+    raise typer.Exit(0 if run(loaded, request, narrator) else 1)
+
+
+def _files(paths: list[str]) -> list[Path]:
+    """The files that the command line names; ends the program where there is none."""
+    from facewitness.cli.media_paths import expand
+    from facewitness.cli.report_text import printable
+
+    files, complaints = expand(paths)
+    for complaint in complaints:
+        typer.echo(f"facewitness: {printable(complaint)}", err=True)
+    if not files:
+        raise typer.Exit(1)
+    return files
+
+
+def _narrator(choice: ModelChoice) -> Narrator | None:
+    """The language model of the command line, opened; None where none is named."""
+    if choice.place:
+        from facewitness.cli.model_choice import open_narrator
+
+        return open_narrator(choice)
+    if choice != ModelChoice("", device=choice.device):
+        msg = "these options are for a language model; name one with --explainer"
+        raise typer.BadParameter(msg)
+    return None

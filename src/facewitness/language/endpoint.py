@@ -86,10 +86,13 @@ class EndpointExplainer:
 
     Attributes:
         name: Model and machine, for reports.
+        tells_evidence: Evidence goes into requests by itself, in words and as a picture.
 
     Raises:
         ConfigError: If the address is no http(s) one or the model has no name.
     """
+
+    tells_evidence: Final = True
 
     def __init__(
         self,
