@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from facewitness.errors import ConfigError, MissingExtraError, WeightsError
+from facewitness.networks.state import read_tensors
 
 LlavaPrecision = Literal["auto", "f32", "bf16", "f16"]
 Quantisation = Literal["none", "8bit", "4bit"]
@@ -51,8 +51,6 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: If there is none, or a file is broken.
     """
-    from safetensors import SafetensorError
-
     known = (SCORE_FILE, DETECTOR_FILE)
     files = sorted(path for path in folder.glob("*.safetensors") if path.name not in known)
     files = files or sorted(folder.glob("pytorch_model*.bin"))
@@ -61,30 +59,8 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
         raise WeightsError(msg)
     state: dict[str, Tensor] = {}
     for path in files:
-        try:
-            found = read_tensors(path) if path.suffix == ".safetensors" else read_pickle(path)
-        except (OSError, SafetensorError) as error:
-            msg = f"{path} cannot be read: {error}"
-            raise WeightsError(msg) from error
-        state.update(found)
+        state.update(read_tensors(path, source="get the whole folder again"))
     return state
-
-
-def read_pickle(path: Path) -> dict[str, Tensor]:
-    """Tensors of a ``.bin`` or ``.pth`` file; anything but tensors in it is refused.
-
-    Raises:
-        WeightsError: If it cannot be read so.
-    """
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        msg = f"{path} cannot be read as tensors alone: {str(error).splitlines()[0] if str(error) else error!r}"
-        raise WeightsError(msg) from error
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        msg = f"{path} must hold a dict of tensors"
-        raise WeightsError(msg)
-    return found
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -146,13 +122,6 @@ def read_json(path: Path) -> dict[str, Any]:
         msg = f"{path} must hold a JSON object"
         raise WeightsError(msg)
     return values
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file."""
-    from safetensors.torch import load_file
-
-    return dict(load_file(path))
 
 
 def pick_device(device: str) -> torch.device:

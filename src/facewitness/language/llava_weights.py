@@ -19,7 +19,6 @@ from facewitness.config import from_mapping
 from facewitness.errors import CheckpointError, ConfigError
 from facewitness.language.llava import LlavaNetwork
 from facewitness.language.llava_files import (
-    DETECTOR_FILE,
     SCORE_FILE,
     LlavaPrecision,
     Quantisation,
@@ -30,11 +29,11 @@ from facewitness.language.llava_files import (
     quantisation_config,
     read_folder,
     read_json,
-    read_tensors,
     size_of,
 )
 from facewitness.language.llava_official import LlavaReport, core_config, split_official
 from facewitness.language.pictures import Aspect
+from facewitness.networks.state import fit_state, read_tensors
 
 SETTINGS_FILE: Final = "facewitness.json"
 
@@ -66,7 +65,7 @@ class LoadedLlava:
         network: The network, in evaluation mode.
         tokenizer: Its tokenizer, or None if the folder has none.
         settings: Template and the like.
-        detector: Tensors of a detector inside, under the names of its checkpoint; empty without one.
+        detector: Tensors of a detector inside an official checkpoint, without their prefix; empty elsewhere.
         report: What became of the tensors of an official checkpoint; None for other folders.
     """
 
@@ -212,7 +211,6 @@ def save_folder(
     tokenizer: Any,
     settings: LlavaSettings,
     *,
-    detector: Mapping[str, Tensor] | None = None,
     shard_size: str = "5GB",
 ) -> Path:
     """Write our folder.
@@ -222,7 +220,6 @@ def save_folder(
         network: The model, without LoRA layers.
         tokenizer: Its tokenizer.
         settings: Template and the like.
-        detector: Tensors of a detector that goes with it.
         shard_size: Largest file.
     """
     from safetensors.torch import save_file
@@ -231,9 +228,9 @@ def save_folder(
     network.core.save_pretrained(folder, max_shard_size=shard_size)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
-    for name, tensors in ((SCORE_FILE, _score_state(network)), (DETECTOR_FILE, dict(detector or {}))):
-        if tensors:
-            save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, folder / name)
+    if network.score_projector is not None:
+        state = {key: value.detach().cpu().contiguous() for key, value in network.score_projector.state_dict().items()}
+        save_file(state, folder / SCORE_FILE)
     settings = replace(settings, max_length=network.max_length)
     (folder / SETTINGS_FILE).write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
     return folder
@@ -258,17 +255,15 @@ def _load_ours(
         raise CheckpointError(msg)
     network = LlavaNetwork(core, score_projector=(folder / SCORE_FILE).is_file())
     if network.score_projector is not None:
-        state = read_tensors(folder / SCORE_FILE)
-        fit(network.score_projector, state)
-        network.score_projector.load_state_dict(state)
+        state = read_tensors(folder / SCORE_FILE, source="get the whole folder again")
+        fit_state(network.score_projector, state, "the projector of the detector's score")
     if "device_map" not in options:
         core.to(device=target, dtype=pick_dtype(precision, target, size_of(network)))
     if network.score_projector is not None:
         network.score_projector.to(network.device, next(core.model.multi_modal_projector.parameters()).dtype)
     settings = _settings(folder, config)
     network.max_length = settings.max_length
-    detector = read_tensors(folder / DETECTOR_FILE) if (folder / DETECTOR_FILE).is_file() else {}
-    return LoadedLlava(network, load_tokenizer(folder), settings, detector)
+    return LoadedLlava(network, load_tokenizer(folder), settings)
 
 
 def _settings(folder: Path, config: Mapping[str, Any]) -> LlavaSettings:
@@ -278,7 +273,3 @@ def _settings(folder: Path, config: Mapping[str, Any]) -> LlavaSettings:
     kind = str((config.get("text_config") or {}).get("model_type", "llama"))
     template = {"mistral": "mistral_instruct", "qwen2": "chatml"}.get(kind, "vicuna_v1")
     return LlavaSettings(template=template, aspect="crop")
-
-
-def _score_state(network: LlavaNetwork) -> dict[str, Tensor]:
-    return dict(network.score_projector.state_dict()) if network.score_projector is not None else {}

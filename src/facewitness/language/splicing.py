@@ -37,6 +37,7 @@ class Spliced:
         mask: ``(n, length)`` int64, 1 where there is something.
         labels: ``(n, length)`` int64; `IGNORE` on features and padding.
         positions: ``(n, length)`` int64, counted from the first token that is no padding.
+            Behind the text they go on.
     """
 
     embeddings: Tensor
@@ -107,8 +108,8 @@ def splice(
         embeddings[index, place] = row
         mask[index, place] = 1
         labels[index, place] = torch.tensor(learnt, device=like.device)
-        positions[index, place] = torch.arange(length, device=like.device)
-    return Spliced(embeddings, mask, labels, positions)
+        positions[index] = torch.arange(longest, device=like.device) - (place.start if side == "left" else 0)
+    return Spliced(embeddings, mask, labels, positions.clamp(min=0))
 
 
 def _row(
