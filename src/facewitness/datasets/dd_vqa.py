@@ -171,22 +171,49 @@ def _conversation(value: dict[str, Any]) -> Iterator[Question]:
         yield Question(value["image"], asked, (turns[i + 1]["value"],), i // 2)
 
 
+def picture_label(name: str) -> Label:
+    """Label of a picture by its file name.
+
+    Raises:
+        ConfigError: If it is not named as DD-VQA's pictures are.
+
+    >>> picture_label("5_214.jpg").name, picture_label("1_454_527.jpg").name
+    ('REAL', 'FAKE')
+    """
+    return Label.FAKE if METHODS[_parts(name)[1]] else Label.REAL
+
+
+def picture_videos(name: str) -> tuple[str, ...]:
+    """FF++ ids of the videos that a picture shows: its own, then whose face was put in.
+
+    Raises:
+        ConfigError: If it is not named as DD-VQA's pictures are.
+
+    >>> picture_videos("1_454_527.jpg")
+    ('454', '527')
+    """
+    return tuple(video for video in _parts(name).group(2, 3) if video)
+
+
+def _parts(name: str) -> re.Match[str]:
+    match = _NAME.fullmatch(name.rpartition(".")[0])
+    if match is None:
+        msg = f"expected a name such as 1_454_527.jpg or 5_214.jpg, got {name}"
+        raise ConfigError(msg)
+    return match
+
+
 def _pictures(root: Path) -> str:
     return "DDVQA_images/" if (root / "DDVQA_images").is_dir() else ""
 
 
 def _record(folder: str, name: str, rate: str, split: str, asked: int) -> Record:
-    stem = name.rpartition(".")[0]
-    match = _NAME.fullmatch(stem)
-    if match is None:
-        msg = f"expected a name such as 1_454_527.jpg or 5_214.jpg, got {folder}/{name}"
-        raise ConfigError(msg)
-    method = METHODS[match[1]]
-    videos = tuple(v for v in (match[2], match[3]) if v)
+    videos = picture_videos(name)
+    method = METHODS[_parts(name)[1]]
     return Record(
         path=f"{folder}/{name}",
-        video_id=f"{rate}/{stem}",
-        label=Label.FAKE if method else Label.REAL,
+        video_id=f"{rate}/{name.rpartition('.')[0]}",
+        label=picture_label(name),
         dataset=INFO.title,
         kind="image",
         split=split,
