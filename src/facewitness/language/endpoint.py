@@ -38,6 +38,7 @@ _SYSTEM: Final = (
     "You help people to understand the result of a forgery detector for faces. Write plainly, for a reader without "
     "technical knowledge, in the language of the question."
 )
+_DONE: Final = "done"
 _DROPPABLE: Final = ("max_tokens", "temperature", "top_p", "seed")
 
 
@@ -137,10 +138,12 @@ class EndpointExplainer:
             EndpointError: If the server is down, late, refuses, or answers something that is no answer.
         """
         started = time.monotonic()
-        text, reason, tokens = "", "cancelled", 0
+        text, reason, tokens = "", "", 0
         for piece in self._pieces(_messages(image, question, evidence), cancel or _never):
             said = _cleaned(piece.text)
-            text, reason, tokens = text + said, piece.reason or "", piece.tokens or tokens
+            text, tokens = text + said, piece.tokens or tokens
+            if piece.reason and not (reason and piece.reason == _DONE):
+                reason = piece.reason
             if len(text) > MOST_LETTERS:
                 msg = f"{self.name} answered with more than {MOST_LETTERS:,} letters; lower --max-tokens"
                 raise EndpointError(msg)
@@ -229,7 +232,7 @@ class EndpointExplainer:
             return
         for event in events(reply.lines()):
             if event.strip() == b"[DONE]":
-                yield _Piece("", "stop")
+                yield _Piece("", _DONE)
                 return
             yield self._piece(event, "delta")
 
