@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -56,3 +56,71 @@ def load_toml(kind: type[T], path: Path) -> T:
         msg = f"cannot read config {path}: {error}"
         raise ConfigError(msg) from error
     return from_mapping(kind, values, where=str(path.name))
+
+
+def named_table(name: str, folder: Path, known: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """The values of a recipe by name or by file.
+
+    Args:
+        name: One of ``known``, or a path that ends in ``.toml``.
+        folder: Where the named ones lie, as ``NAME.toml``.
+        known: Their names.
+
+    Returns:
+        The table, and the file's name for messages.
+
+    Raises:
+        ConfigError: If there is no such recipe or it cannot be read.
+    """
+    path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    if not name.endswith(".toml") and name not in known:
+        msg = f"the recipe must be one of {', '.join(known)} or a .toml file, got {name!r}"
+        raise ConfigError(msg)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")), path.name
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"cannot read recipe {path}: {error}"
+        raise ConfigError(msg) from error
+
+
+def table_with(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Nested values, some of them overridden; the given ones stay as they are.
+
+    Args:
+        values: The table.
+        overrides: ``key=value`` each, nested keys with dots (``losses.heatmap_weight=10``), values as in TOML; what
+            is not TOML is a text.
+
+    Raises:
+        ConfigError: If an override is not of that form or asks for a table where a value is.
+
+    Example:
+        >>> table_with({"a": {"b": 1}}, ["a.b=2", "c=x"])
+        {'a': {'b': 2}, 'c': 'x'}
+    """
+    merged = _copy(values)
+    for text in overrides:
+        key, mark, value = text.partition("=")
+        if not mark or not key.strip():
+            msg = f"an override must be key=value, such as losses.heatmap_weight=10, got {text!r}"
+            raise ConfigError(msg)
+        *tables, last = key.strip().split(".")
+        place = merged
+        for table in tables:
+            place = place.setdefault(table, {})
+            if not isinstance(place, dict):
+                msg = f"{key}: {table} is a value, not a table"
+                raise ConfigError(msg)
+        place[last] = _toml_value(value.strip())
+    return merged
+
+
+def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -89,14 +89,10 @@ class ClipVision(nn.Module):
         hidden = self.forward(pixels, [tap - 1])[0]
         block = cast("Any", self.blocks[tap - 1])
         attention, normed = block.self_attn, block.layer_norm1(hidden)
-
-        def by_head(values: Tensor) -> Tensor:
-            return values.unflatten(-1, (self.size.heads, -1)).transpose(1, 2)
-
+        query, key, value = attention.q_proj(normed[:, :1]), attention.k_proj(normed), attention.v_proj(normed)
+        heads = self.size.heads
         mixed = functional.scaled_dot_product_attention(
-            by_head(attention.q_proj(normed[:, :1])),
-            by_head(attention.k_proj(normed)),
-            by_head(attention.v_proj(normed)),
+            by_head(query, heads), by_head(key, heads), by_head(value, heads)
         )
         token = hidden[:, :1] + attention.out_proj(mixed.transpose(1, 2).flatten(2))
         out: Tensor = token + block.mlp(block.layer_norm2(token))
@@ -155,6 +151,12 @@ class PromptEncoder(nn.Module):
         return out[:, -1]
 
 
+def by_head(values: Tensor, heads: int) -> Tensor:
+    """``(B, n, heads * d)`` to ``(B, heads, n, d)``."""
+    batch, count, width = values.shape
+    return values.reshape(batch, count, heads, width // heads).transpose(1, 2)
+
+
 def _tower(model: nn.Module, level: str) -> Any:
     """The transformer itself, which lay one level deeper before version 5."""
     return getattr(model, level, model)
@@ -163,7 +165,7 @@ def _tower(model: nn.Module, level: str) -> Any:
 def _run_block(block: nn.Module, hidden: Tensor, mask: Tensor | None) -> Tensor:
     """One block; ``mask`` is ``(1, 1, n, n)``, added to the attention's logits."""
     given: dict[str, Any] = {"attention_mask": mask}
-    if "causal_attention_mask" in _arguments(type(block)):
+    if "causal_attention_mask" in _arguments(cast("Any", type(block))):
         given["causal_attention_mask"] = None
     result = block(hidden, **given)
     out: Tensor = result[0] if isinstance(result, tuple) else result
@@ -171,5 +173,5 @@ def _run_block(block: nn.Module, hidden: Tensor, mask: Tensor | None) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _arguments(kind: type[nn.Module]) -> frozenset[str]:
+def _arguments(kind: Any) -> frozenset[str]:
     return frozenset(inspect.signature(kind.forward).parameters)

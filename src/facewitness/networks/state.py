@@ -26,6 +26,8 @@ class _Inert:
 
     def __setstate__(self, _state: Any) -> None: ...
 
+    def __setitem__(self, _key: Any, _value: Any) -> None: ...
+
 
 def inert(*names: str) -> tuple[type, ...]:
     """Stand-ins for classes or functions that a file may name, for `read_tensors`.

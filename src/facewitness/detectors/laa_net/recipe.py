@@ -5,13 +5,12 @@ The recipes are TOML files in ``recipes/``; the training room builds optimiser, 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from facewitness.config import from_mapping
+from facewitness.config import from_mapping, named_table, table_with
 from facewitness.detectors.laa_net.config import LaaNetConfig, LossConfig, Mode
 from facewitness.detectors.laa_net.processor import LaaNetProcessor
 from facewitness.errors import ConfigError
@@ -160,43 +159,10 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> TrainingRecipe:
         >>> load_recipe("bi", ["epochs=3", "frozen_epochs=0"]).epochs
         3
     """
-    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
-    if not name.endswith(".toml") and name not in recipe_names():
-        msg = f"the recipe must be one of {', '.join(recipe_names())} or a .toml file, got {name!r}"
-        raise ConfigError(msg)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"cannot read recipe {path}: {error}"
-        raise ConfigError(msg) from error
-    return recipe_with(values, overrides, where=path.name)
+    values, where = named_table(name, _FOLDER, recipe_names())
+    return recipe_with(values, overrides, where=where)
 
 
 def recipe_with(values: Mapping[str, Any], overrides: Sequence[str], *, where: str) -> TrainingRecipe:
     """A recipe from nested values, some of them overridden; see `load_recipe`."""
-    merged = _copy(values)
-    for text in overrides:
-        key, mark, value = text.partition("=")
-        if not mark or not key.strip():
-            msg = f"an override must be key=value, such as losses.heatmap_weight=10, got {text!r}"
-            raise ConfigError(msg)
-        *tables, last = key.strip().split(".")
-        place = merged
-        for table in tables:
-            place = place.setdefault(table, {})
-            if not isinstance(place, dict):
-                msg = f"{key}: {table} is a value, not a table"
-                raise ConfigError(msg)
-        place[last] = _toml_value(value.strip())
-    return from_mapping(TrainingRecipe, merged, where=where)
-
-
-def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in values.items()}
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    return from_mapping(TrainingRecipe, table_with(values, overrides), where=where)

@@ -150,7 +150,7 @@ class M2F2Det(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self._baked = {}
-        return super()._apply(fn, recurse=recurse)
+        return super()._apply(fn, recurse=recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
     def _maps(self, pixels: Tensor) -> list[Tensor]:
         """The maps that the bridge takes, if it works, and the last one."""
@@ -170,7 +170,7 @@ class M2F2Det(nn.Module):
             if config.variant != "cosine":
                 msg = "clip_features serve the cosine variant only"
                 raise ConfigError(msg)
-            return [], self.clip_projection(given.to(self.clip_projection[0].weight.dtype))
+            return [], self.clip_projection(given.to(self.head.weight.dtype))
         if self.clip is None:
             msg = "this network has no vision tower: hand in clip_features, or build it with with_vision"
             raise ConfigError(msg)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facewitness.networks.clip import by_head
+
 _INIT_STD = 0.01
 
 
@@ -58,9 +60,10 @@ class AdapterBlock(nn.Module):
 
         def project(layer: nn.Linear) -> Tensor:
             out = functional.linear(x_in, layer.weight.to(dtype), layer.bias.to(dtype))
-            return out.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            return by_head(out, self.heads)
 
-        mixed = functional.scaled_dot_product_attention(*(project(m) for m in (self.query, self.key, self.value)))
+        query, key, value = project(self.query), project(self.key), project(self.value)
+        mixed = functional.scaled_dot_product_attention(query, key, value)
         flat = mixed.transpose(1, 2).flatten(2)
         return functional.linear(flat, self.merge.weight.to(dtype), self.merge.bias.to(dtype)).to(x.dtype)
 
