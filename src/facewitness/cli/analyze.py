@@ -61,7 +61,14 @@ _Point = Annotated[
 _Device = Annotated[str, typer.Option(help="auto, CPU, GPU.")]
 _Precision = Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the networks.")]
 _Threads = Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")]
-_Explain = Annotated[bool, typer.Option("--explain/--no-explain", help="Write explanations.")]
+_Explain = Annotated[
+    bool | None,
+    typer.Option(
+        "--explain/--no-explain",
+        help="Write explanations (the default). --explain with --weights FOLDER also asks the language model in there.",
+        show_default=False,
+    ),
+]
 _Explainer = Annotated[
     str,
     typer.Option(
@@ -97,7 +104,7 @@ def analyze(
     device: _Device = "auto",
     precision: _Precision = PrecisionChoice.AUTO,
     threads: _Threads = 0,
-    explain: _Explain = True,
+    explain: _Explain = None,
     explainer: _Explainer = "",
     explainer_model: _ExplainerModel = "",
     question: QuestionOption = "",
@@ -124,10 +131,9 @@ def analyze(
     Example: facewitness analyze clip.mp4 --frames 64 --overlay pictures
     Example: facewitness analyze folder --output results.jsonl --resume
     """
-    if resume and output is None:
-        msg = "--resume needs --output FILE, the file to go on with"
-        raise typer.BadParameter(msg)
+    _check_resume(output, resume=resume)
     request = Request(_files(paths), as_json, html, overlay, output, resume)
+    explainer = explainer or _inside(weights, wanted=explain)
     choice = ModelChoice(explainer, explainer_model, prompt, question, api_key_env, api_key_file, device=device)
     from facewitness.cli.analysis_run import run
     from facewitness.errors import ConfigError
@@ -135,7 +141,8 @@ def analyze(
 
     try:
         kept = bool(html or overlay or explainer)
-        options = AnalyzeOptions(frames, fps, operating_point, explain=explain, stability=stability, keep_pictures=kept)
+        told = explain is not False
+        options = AnalyzeOptions(frames, fps, operating_point, explain=told, stability=stability, keep_pictures=kept)
         loaded = Analyzer(
             detector, weights=weights, device=device, precision=precision.value, threads=threads, options=options
         )
@@ -143,6 +150,17 @@ def analyze(
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     raise typer.Exit(0 if run(loaded, request, narrator) else 1)
+
+
+def _check_resume(output: Path | None, *, resume: bool) -> None:
+    if resume and output is None:
+        msg = "--resume needs --output FILE, the file to go on with"
+        raise typer.BadParameter(msg)
+
+
+def _inside(weights: Path | None, *, wanted: bool | None) -> str:
+    """The folder of the weights, where explanations are asked for and it may hold a language model; else empty."""
+    return str(weights) if wanted and weights is not None and (weights / "config.json").is_file() else ""
 
 
 def _files(paths: list[str]) -> list[Path]:

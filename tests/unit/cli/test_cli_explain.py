@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from facewitness import pipeline
+from facewitness.cli import model_choice
 from facewitness.cli.main import main
 from facewitness.detectors import DETECTORS
+from facewitness.language.models import Answer
 from facewitness.registry import Entry
 from unit.language.endpoint_server import Server, answers, delta, plain, serving, streamed, whole
 from unit.pipeline.pipeline_fakes import FAKE_GREY, SquareFinder, save_picture
@@ -218,3 +221,72 @@ def test_analyze_goes_on_when_the_endpoint_is_down(picture, tmp_path, capsys):
 def test_analyze_refuses_options_of_a_model_without_one(picture, capsys):
     assert main(["analyze", picture, *USE, "-q", "Why?"]) == 2
     assert "name one with --explainer" in " ".join(capsys.readouterr().err.replace("│", "").split())
+
+
+class Local:
+    """Stands in for a model of a folder."""
+
+    takes_score = True
+    name = "local"
+
+    def __init__(self):
+        self.asked = []
+
+    def answer(self, image, question, *, evidence=None, stream=None, cancel=None):
+        self.asked.append((question, evidence.score))
+        if stream is not None:
+            stream("It looks odd.")
+        return Answer("It looks odd.", self.name, "stop", 3, 0.1)
+
+
+@pytest.fixture
+def local(monkeypatch):
+    """The loader of local models, replaced by one that keeps what it was asked for."""
+    made = ModuleType("facewitness.language.llava_answers")
+    model, calls = Local(), []
+
+    def load_llava(place, **settings):
+        calls.append((place, settings))
+        return model
+
+    made.load_llava = load_llava
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    monkeypatch.setattr(model_choice, "find_spec", lambda name: name)
+    return model, calls
+
+
+def test_a_local_model_is_asked_with_its_own_prompt_and_the_score(picture, capsys, local):
+    model, calls = local
+    assert main(["explain", picture, *USE, "--model", "folder", "--device", "CPU"]) == 0
+    assert "local writes:\nIt looks odd." in capsys.readouterr().out
+    assert main(["explain", picture, *USE, "--model", "folder", "-q", "Why?"]) == 0
+    assert main(["explain", picture, *USE, "--model", "folder", "--prompt", "m2f2_detect"]) == 0
+    questions = [question for question, _ in model.asked]
+    assert questions == [
+        "Determine the authenticity of this image",
+        "Why?",
+        "Determine the authenticity. Is the image real or fake?",
+    ]
+    assert {round(score, 2) for _, score in model.asked} == {0.92}
+    assert [settings["template"] for _, settings in calls] == [None, None, "m2f2_cli_detection"]
+    assert calls[0][0] == "folder"
+    assert calls[0][1]["device"] == "cpu"
+
+
+def test_explain_asks_the_model_in_the_folder_of_the_weights(picture, tmp_path, capsys, local):
+    folder = tmp_path / "m2f2"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    use = ["analyze", picture, *USE, "--weights", str(folder)]
+    assert main([*use, "--explain"]) == 0
+    assert "local writes: It looks odd." in capsys.readouterr().out
+    assert main(use) == 0  # a large model is not run unasked
+    assert main([*use, "--no-explain"]) == 0
+    assert "local writes" not in capsys.readouterr().out
+    assert [place for place, _ in local[1]] == [str(folder)]
+
+
+def test_without_torch_a_local_model_says_what_to_install(picture, capsys, monkeypatch):
+    monkeypatch.setattr(model_choice, "find_spec", lambda _name: None)
+    assert main(["explain", picture, *USE, "--model", "folder"]) == 1
+    assert "pip install 'facewitness[torch]', or name an endpoint" in capsys.readouterr().err

@@ -28,6 +28,7 @@ def test_front_door():
 def test_verbs_exist_and_show_an_example():
     verbs = (
         "analyze",
+        "explain",
         "list",
         "doctor",
         "blend",
@@ -36,6 +37,7 @@ def test_verbs_exist_and_show_an_example():
         "prepare",
         "train",
         "evaluate",
+        "evaluate-answers",
         "robustness",
         "calibrate",
     )
