@@ -31,6 +31,7 @@ VERBS: Final[dict[str, str]] = {
     "train": "facewitness.cli.train:train",
     "tune": "facewitness.cli.tune:tune",
     "evaluate": "facewitness.cli.evaluate:evaluate",
+    "evaluate-answers": "facewitness.cli.evaluate_answers:evaluate_answers",
     "compare": "facewitness.cli.compare:compare",
     "robustness": "facewitness.cli.robustness:robustness",
     "calibrate": "facewitness.cli.calibrate:calibrate",

@@ -62,7 +62,7 @@ def test_descriptions_in_one_turn_and_in_two(style, values, tmp_path):
     assert check_conversations(made, images={"1_226_491.jpg", "5_301.jpg"}) == []
     write_conversations(tmp_path / "train_DDVQA_format.json", made)
     read = read_questions(tmp_path / "train_DDVQA_format.json")
-    assert [q.answers[0] for q in read][0] == values[1]
+    assert read[0].answers == (values[1],)
     assert len(read) == 3 * len(values) // 2
 
 
@@ -114,8 +114,7 @@ def test_what_cannot_be_built_is_refused():
     [
         ("This image is real. Describe it based on hair.", "Describe it based on hair."),
         (
-            'The skin in the image is fake, tell me why. Answer in one sentence in the format"The skin ...". Instead '
-            'of saying, "The skin is fake because" directly answer why.',
+            'The skin in the image is fake, tell me why. Answer in one sentence in the format"The skin ......".',
             "Does the skin in the image look real or fake? Tell me why. Answer in one sentence.",
         ),
         ("Is the image real or fake?", "Is the image real or fake?"),
