@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +119,10 @@ class Narrator:
         finding = face.findings[0]
         question, evidence = self._asked(evidence_of(finding, face.verdict, seen.heatmap))
         try:
-            answer = self.explainer.answer(seen.image, question, evidence=evidence, stream=stream, cancel=cancel)
+            heard = None if stream is None else partial(_pass_on, stream)
+            answer = self.explainer.answer(seen.image, question, evidence=evidence, stream=heard, cancel=cancel)
+        except _ReaderError as error:
+            raise error.cause from None
         except FacewitnessError as error:
             return _warned(result, f"no text from the language model: {error}")
         except Exception as error:  # noqa: BLE001 - logged, and said in the report
@@ -161,6 +165,21 @@ class Narrator:
             f"what {answer.model} writes contradicts the verdict: {against[0].lower()}{against[1:]}" if against else ""
         )
         return _warned(plain, warning) if warning else plain
+
+
+class _ReaderError(Exception):
+    """Carries a failure of the caller's own stream past what is caught of the model's."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _pass_on(stream: Stream, piece: str) -> None:
+    try:
+        stream(piece)
+    except Exception as error:
+        raise _ReaderError(error) from error
 
 
 def derived_of(report: Report) -> Explanation | None:

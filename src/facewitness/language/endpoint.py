@@ -10,7 +10,8 @@ import json
 import os
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -139,16 +140,17 @@ class EndpointExplainer:
         """
         started = time.monotonic()
         text, reason, tokens = "", "", 0
-        for piece in self._pieces(_messages(image, question, evidence), cancel or _never):
-            said = _cleaned(piece.text)
-            text, tokens = text + said, piece.tokens or tokens
-            if piece.reason and not (reason and piece.reason == _DONE):
-                reason = piece.reason
-            if len(text) > MOST_LETTERS:
-                msg = f"{self.name} answered with more than {MOST_LETTERS:,} letters; lower --max-tokens"
-                raise EndpointError(msg)
-            if said and stream is not None:
-                stream(said)
+        with closing(self._pieces(_messages(image, question, evidence), cancel or _never)) as pieces:
+            for piece in pieces:
+                said = _cleaned(piece.text)
+                text, tokens = text + said, piece.tokens or tokens
+                if piece.reason and not (reason and piece.reason == _DONE):
+                    reason = piece.reason
+                if len(text) > MOST_LETTERS:
+                    msg = f"{self.name} answered with more than {MOST_LETTERS:,} letters; lower --max-tokens"
+                    raise EndpointError(msg)
+                if said and stream is not None:
+                    stream(said)
         if not text.strip() and reason != "cancelled":
             advice = "raise --max-tokens" if reason == "length" else "does the model take pictures?"
             msg = f"{self.name} answered with nothing; {advice}"
@@ -156,7 +158,7 @@ class EndpointExplainer:
         ended: FinishReason = "cancelled" if reason == "cancelled" else "length" if reason == "length" else "stop"
         return Answer(text.strip(), self.name, ended, tokens, time.monotonic() - started)
 
-    def _pieces(self, messages: list[dict[str, Any]], cancel: Cancel) -> Iterator[_Piece]:
+    def _pieces(self, messages: list[dict[str, Any]], cancel: Cancel) -> Generator[_Piece, None, None]:
         """The pieces of an answer; the last one has a reason, that of a cancelled answer is ``cancelled``."""
         reply = self._asked(messages, cancel)
         if reply is None:

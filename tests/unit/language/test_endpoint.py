@@ -341,3 +341,14 @@ def test_length_is_told_apart_from_the_end():
     with serving(streamed(delta("Cut"), delta(None, "length"), usage, DONE)) as server:
         answer = ask(server)
     assert (answer.text, answer.finish_reason, answer.tokens) == ("Cut", "length", 12)
+
+
+def test_a_reader_that_fails_closes_the_connection():
+    def gone(_piece):
+        raise BrokenPipeError
+
+    with serving(streamed(*[part for _ in range(100) for part in (delta("a " * 2000), 0.02)])) as server:
+        with pytest.raises(BrokenPipeError):
+            ask(server, stream=gone)
+        assert server.broken_off.wait(5)
+    assert not [thread for thread in threading.enumerate() if thread.name == "facewitness-endpoint"]

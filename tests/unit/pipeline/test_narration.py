@@ -186,3 +186,11 @@ def test_of_a_video_the_key_frame_is_shown(analyzer, tmp_path):
 def test_questions_are_checked_before_anything_is_done():
     with pytest.raises(ConfigError, match="fixed question"):
         Narrator(Parrot(), prompt_named("m2f2_demo"), "Why?")
+
+
+def test_a_reader_that_fails_is_no_failure_of_the_model(fake):
+    def gone(_piece):
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        Narrator(Parrot(), prompt_named("neutral")).tell(fake, stream=gone)
