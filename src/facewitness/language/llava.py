@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facewitness.language.conversations import DEEPFAKE_ID, IMAGE_ID
-from facewitness.language.pictures import Aspect, pixel_values
+from facewitness.language.models import Aspect
+from facewitness.language.pictures import pixel_values
 from facewitness.language.splicing import PaddingSide, Spliced, Tokens, splice
 
 

@@ -32,7 +32,7 @@ from facewitness.language.llava_files import (
     size_of,
 )
 from facewitness.language.llava_official import LlavaReport, core_config, split_official
-from facewitness.language.pictures import Aspect
+from facewitness.language.models import Aspect
 from facewitness.networks.state import fit_state, read_tensors
 
 SETTINGS_FILE: Final = "facewitness.json"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,11 @@ from facewitness.records import RegionStrength
 
 FinishReason = Literal["stop", "length", "cancelled"]
 """Why a text ended: the model ended it or a stop string came, the limit on tokens was met, or somebody cancelled."""
+
+Aspect = Literal["pad", "crop"]
+"""How a picture becomes square for a local model: padded with CLIP's mean colour, or cut at its sides."""
+
+ASPECTS: Final = ("pad", "crop")
 
 Stream = Callable[[str], None]
 """Called with each new piece of the text, in order; the pieces joined are the whole text."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,10 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from facewitness.errors import ConfigError
+from facewitness.language.models import Aspect
 from facewitness.networks.clip_sizes import CLIP_MEAN, CLIP_STD
-
-Aspect = Literal["pad", "crop", "square"]
-"""How a picture becomes square: padded with the mean colour, cut at its sides, or as ``crop`` (LLaVA's name for it)."""
 
 
 def pixel_values(images: Sequence[NDArray[np.uint8]], size: int, aspect: Aspect = "pad") -> Tensor:

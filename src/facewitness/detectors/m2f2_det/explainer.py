@@ -192,15 +192,32 @@ def load_pair(
     """As `load_explainer`, in parts."""
     folder = find_folder(place)
     loaded = load_folder(folder, device=device, precision=precision, quantisation=quantisation)
-    own = folder / DETECTOR_FILE
-    if detector is not None or own.is_file():
-        network = load_model(detector or own)
+    return loaded, detector_of(loaded, folder, detector)
+
+
+def detector_of(loaded: LoadedLlava, place: str | Path, file: Path | None = None) -> M2F2Det:
+    """The detector that goes with a model: of a file, of the model's folder, or inside its checkpoint.
+
+    Args:
+        loaded: The model.
+        place: Where it is from.
+        file: The detector's file instead.
+
+    Returns:
+        The network, in evaluation mode, where the language model begins.
+
+    Raises:
+        WeightsError: If there is none.
+    """
+    own = find_folder(place) / DETECTOR_FILE
+    if file is not None or own.is_file():
+        network = load_model(file or own)
     elif loaded.detector:
         network = detector_from_official(loaded.detector, loaded.network)
     else:
-        msg = f"{folder} holds no detector ({DETECTOR_FILE}); give the detector's file"
+        msg = f"{place} holds no detector ({DETECTOR_FILE}); give its file (the authors' M2F2_Det_densenet121.pth)"
         raise WeightsError(msg)
-    return loaded, network.to(loaded.network.device).eval()
+    return network.to(loaded.network.device).eval()
 
 
 def detector_from_official(
