@@ -155,8 +155,7 @@ class Narrator:
         told = replace(face, findings=(replace(finding, derived=derived), *face.findings[1:]))
         report = result.report
         timings = {**report.timings_s, "language_model": answer.seconds}
-        if "total" in timings:
-            timings["total"] += answer.seconds
+        timings["total"] = timings.pop("total", 0.0) + answer.seconds
         changed = replace(
             report, faces=tuple(told if other is face else other for other in report.faces), timings_s=timings
         )
