@@ -31,6 +31,16 @@ DETECTORS.add(
         extra="torch",
     ),
 )
+DETECTORS.add(
+    "m2f2_det",
+    Entry(
+        "facewitness.detectors.m2f2_det.detector:create",
+        "CLIP beside a convolutional network, with forgery prompts; give --weights the authors' checkpoint or our own.",
+        "M2F2-Det, CVPR 2025",
+        extra="torch",
+        requires=("torch", "transformers"),
+    ),
+)
 
 DEFAULT_DETECTOR = "laa_net_lite"
 

@@ -74,7 +74,7 @@ def _pass(image: NDArray[np.uint8], kernel: NDArray[np.float64], radius: int, ax
     total = shifted(0) * kernel[radius]
     for by in range(radius, 0, -1):
         total += (shifted(-by) + shifted(by)) * kernel[radius + by]
-    return total.astype(np.uint8)
+    return np.asarray(total.astype(np.uint8))
 
 
 def jpeg_round_trip(image: NDArray[np.uint8], quality: int, encoder: Encoder) -> NDArray[np.uint8]:

@@ -89,7 +89,7 @@ class M2F2Det(nn.Module):
             fused = torch.cat([self.text_gate * cosine, class_token, cnn], dim=1)
             return M2F2Output(self.head(fused), fused, cosine)
         if cosine is None:
-            bridge = self.bridge_vector().expand(len(pixels), -1)
+            bridge = self.bridge_vector().expand(pixels.shape[0], -1)
             fused = torch.cat([class_token, self.text_gate * bridge, cnn], dim=1)
             return M2F2Output(self.head(fused), fused, None, bridge)
         assert isinstance(self.bridge, Bridge)  # noqa: S101 - the corrected bridge

@@ -30,6 +30,7 @@ from facewitness.detectors.m2f2_det.recognition import (
 )
 from facewitness.errors import CheckpointError, ConfigError, WeightsError
 from facewitness.networks.state import COUNTER, fit_state, inert, read_header, read_tensors, some, unreadable
+from facewitness.whole_files import replacing
 
 NAME: Final = "m2f2_det"
 VISION_FILE: Final = "vision_tower.pth"
@@ -305,10 +306,9 @@ def save_model(model: M2F2Det, path: Path) -> None:
     """Write weights and config as one safetensors file, atomically."""
     from safetensors.torch import save_file
 
-    temporary = path.with_suffix(path.suffix + ".part")
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    save_file(state, str(temporary), metadata={_CONFIG_KEY: json.dumps(asdict(model.config))})
-    temporary.replace(path)
+    with replacing(path) as part:
+        save_file(state, str(part), metadata={_CONFIG_KEY: json.dumps(asdict(model.config))})
 
 
 def load_model(path: Path) -> M2F2Det:
