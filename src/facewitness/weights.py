@@ -12,6 +12,7 @@ from facewitness.config import from_mapping
 from facewitness.errors import ConfigError, WeightsError
 from facewitness.records import OperatingPoint
 from facewitness.score_maps import Calibration
+from facewitness.whole_files import write_whole
 
 _CHUNK_BYTES = 1 << 20
 
@@ -112,9 +113,7 @@ class WeightsRecord:
 
     def write(self, path: Path) -> None:
         """Write the record as JSON, atomically."""
-        temporary = path.with_suffix(path.suffix + ".part")
-        temporary.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, json.dumps(asdict(self), indent=2, sort_keys=True) + "\n")
 
     @classmethod
     def beside(cls, network: Path, *, detector: str) -> WeightsRecord | None:

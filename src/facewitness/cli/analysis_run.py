@@ -27,6 +27,7 @@ from facewitness.records import Report, VerdictLabel
 from facewitness.reports.files import require_writable
 from facewitness.reports.jsonl import JsonLinesWriter, read_json_lines
 from facewitness.weights import sha256_of
+from facewitness.whole_files import write_whole
 
 if TYPE_CHECKING:
     from facewitness.narration import Narrator
@@ -68,10 +69,8 @@ def save_jpeg(path: Path, picture: NDArray[np.uint8]) -> None:
     Raises:
         ConfigError: If the folder cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_bytes(encode_jpeg(picture, _JPEG_QUALITY))
-        temporary.replace(path)
+        write_whole(path, encode_jpeg(picture, _JPEG_QUALITY))
     except OSError as error:
         msg = f"cannot write {path}: {error.strerror or error}"
         raise ConfigError(msg) from error

@@ -18,6 +18,7 @@ from facewitness.evaluation.verdict_lines import CONFORMAL_RULE, THRESHOLD_RULE
 from facewitness.reports.files import require_writable, write_atomically
 from facewitness.score_maps import Method
 from facewitness.weights import WeightsRecord
+from facewitness.whole_files import replacing
 
 _QUALITY = {"ece": "ECE", "ece_mass": "ECE, equal mass", "brier": "Brier score", "nll": "log-loss"}
 
@@ -115,12 +116,8 @@ def _write(
     new = updated_record(record, made, target.name)
     if weights.is_file() and weights.resolve() != target.resolve():
         record.verify(weights.parent)
-        part = target.with_name(f".{target.name}.part")
-        try:
+        with replacing(target) as part:
             shutil.copyfile(weights, part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
     new.write(output)
 
 

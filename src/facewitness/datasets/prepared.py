@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from facewitness.datasets.records import Record
 from facewitness.errors import ConfigError
+from facewitness.whole_files import write_whole
 
 SETTINGS_FILE: Final = "prepared.json"
 INDEX_FILE: Final = "index.jsonl"
@@ -237,17 +238,13 @@ def fingerprint_of(settings: Mapping[str, Any]) -> str:
 
 
 def write_file(path: Path, data: bytes) -> int:
-    """Write a file so that a reader sees all of it or nothing; folders are made.
-
-    A run that is killed leaves ``.NAME.part`` at most, which the next one writes over: one process writes a file.
+    """Write a file of prepared data whole; folders are made.
 
     Returns:
         How many bytes were written.
     """
-    temporary = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    write_whole(path, data)
     return len(data)
 
 

@@ -28,6 +28,7 @@ from facewitness.faces.finder import Face, FaceFinder
 from facewitness.media.images import read_image
 from facewitness.pseudofakes import triangulated
 from facewitness.weights import sha256_of
+from facewitness.whole_files import replacing
 
 Image = NDArray[np.uint8]
 
@@ -325,8 +326,7 @@ def _swap(target: _Seen, donor: _Seen, rng: np.random.Generator) -> Image:
 def _write(made: FaceSet, path: Path) -> None:
     """Write a set as one file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as stream:
+    with replacing(path) as part, part.open("wb") as stream:
         np.savez(
             stream,
             scenes=made.scenes,
@@ -336,7 +336,6 @@ def _write(made: FaceSet, path: Path) -> None:
             files=np.array(made.files),
             left_out=np.array(json.dumps(made.left_out)),
         )
-    temporary.replace(path)
 
 
 def _read(name: str, path: Path) -> FaceSet | None:

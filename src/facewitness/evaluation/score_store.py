@@ -14,6 +14,7 @@ from facewitness.datasets.records import Record
 from facewitness.errors import ConfigError
 from facewitness.evaluation.control_features import ControlFeatures
 from facewitness.evaluation.scoring import Row, record_columns
+from facewitness.whole_files import write_whole
 
 SETTINGS_FILE: Final = "settings.json"
 RECORDS_FILE: Final = "records.jsonl"
@@ -114,9 +115,7 @@ class ScoreStore:
         text = self._file.read_text(encoding="utf-8", errors="replace")
         if text.count("\n") != len(whole) or not text.endswith("\n"):
             _LOG.warning("%s: a line was cut off; its record is scored again", self._file)
-            part = self._file.with_name(f".{self._file.name}.part")
-            part.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in whole), encoding="utf-8")
-            part.replace(self._file)
+            write_whole(self._file, "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in whole))
 
 
 def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -151,6 +150,4 @@ def _same_settings(folder: Path, settings: Mapping[str, Any]) -> None:
             msg = f"{folder} holds scores with {name} = {kept.get(name)!r}, now it is {wanted.get(name)!r}; "
             raise ConfigError(msg + "give another --out, or delete that folder to score anew")
         return
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(wanted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_whole(path, json.dumps(wanted, indent=1, sort_keys=True) + "\n")

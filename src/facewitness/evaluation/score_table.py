@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from types import ModuleType
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facewitness.errors import ConfigError, MissingExtraError
+from facewitness.whole_files import replacing
 
 Words = NDArray[np.str_]
 Floats = NDArray[np.float64]
@@ -193,15 +193,12 @@ class ScoreTable:
 
     def to_csv(self, path: Path) -> None:
         """Write as CSV, atomically; numbers keep all digits, NaN is an empty cell."""
-
-        def write(part: Path) -> None:
-            with part.open("w", encoding="utf-8", newline="") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                writer.writerow(COLUMNS)
-                for row in self.rows():
-                    writer.writerow("" if value != value else value for value in row.values())  # noqa: PLR0124
-
-        _atomically(path, write)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, shared=True) as part, part.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for row in self.rows():
+                writer.writerow("" if value != value else value for value in row.values())  # noqa: PLR0124
 
     @classmethod
     def from_csv(cls, path: Path) -> ScoreTable:
@@ -226,7 +223,9 @@ class ScoreTable:
         """
         arrow, parquet = _pyarrow()
         table = arrow.table({name: arrow.array(getattr(self, name).tolist(), _arrow_type(name)) for name in COLUMNS})
-        _atomically(path, lambda part: parquet.write_table(table, part, compression="zstd"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, shared=True) as part:
+            parquet.write_table(table, part, compression="zstd")
 
     @classmethod
     def from_parquet(cls, path: Path) -> ScoreTable:
@@ -317,14 +316,3 @@ def _pyarrow() -> tuple[ModuleType, ModuleType]:
         msg = "Parquet tables need pyarrow, not installed: pip install 'facewitness[eval]' (or use .csv)"
         raise MissingExtraError(msg) from error
     return arrow, parquet
-
-
-def _atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside ``path`` and move it there, so that a killed run leaves no half table."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

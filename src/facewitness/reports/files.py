@@ -1,14 +1,13 @@
-"""Files that are either wholly written or not touched."""
+"""Text files of results: checked before the work, written whole after it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 from facewitness.errors import ConfigError
+from facewitness.whole_files import replacing
 
 
 def require_writable(path: Path) -> None:
@@ -41,16 +40,14 @@ def write_atomically(path: Path, pieces: Iterable[str]) -> None:
         ConfigError: If the folder is missing or cannot be written to, or ``path`` is no ordinary file.
     """
     require_writable(path)
-    temporary = path.with_name(f".{path.name[:40]}.{uuid4().hex}.part")
     try:
-        with temporary.open("x", encoding="utf-8", errors="replace", newline="\n") as file:
+        with (
+            replacing(path, shared=True) as part,
+            part.open("x", encoding="utf-8", errors="replace", newline="\n") as file,
+        ):
             file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         msg = f"cannot write {path}: {error.strerror or error}; give a file in a folder that exists and is writable"
         raise ConfigError(msg) from error
-    finally:
-        with suppress(OSError):  # gone already, or never made
-            temporary.unlink()

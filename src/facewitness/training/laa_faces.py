@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from facewitness.detectors.laa_net.recipe import TrainingRecipe
 from facewitness.errors import ConfigError
 from facewitness.pseudofakes.neighbours import nearest_faces
 from facewitness.records import Label
+from facewitness.whole_files import replacing
 
 _LOG = logging.getLogger(__name__)
 
@@ -222,11 +221,8 @@ def _named_partners(videos: Sequence[LaaVideo], table: NDArray[np.int32]) -> lis
 
 
 def _keep(path: Path, values: NDArray[np.intp]) -> None:
-    """Write atomically; several processes may do so at once."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        with os.fdopen(descriptor, "wb") as stream:
+        with replacing(path, shared=True) as part, part.open("wb") as stream:
             np.save(stream, values)
-        Path(name).replace(path)
     except OSError as error:
         _LOG.warning("partners are not kept for the next run: %s", error)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from facewitness.errors import ConfigError
+from facewitness.whole_files import write_whole
 
 
 def keep_settings(run: Path, name: str, values: Mapping[str, Any]) -> None:
@@ -23,9 +25,14 @@ def keep_settings(run: Path, name: str, values: Mapping[str, Any]) -> None:
             msg = f"{run} was begun with another recipe ({path}); give --run another folder, or the recipe of that run"
             raise ConfigError(msg)
         return
-    temporary = path.with_name(f"{name}.part")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, text + "\n")
+
+
+def put(source: Path, target: Path) -> None:
+    """Put a file or folder in the place of another at once."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    source.replace(target)
 
 
 class RowFile:
@@ -54,9 +61,7 @@ class RowFile:
         """Drop what lies after a step, which will be done again, and give what is left."""
         kept = [row for row in self.rows() if int(row["step"]) <= step]
         if self.path.is_file():
-            temporary = self.path.with_name(f"{self.path.name}.part")
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-            temporary.replace(self.path)
+            write_whole(self.path, "".join(json.dumps(row) + "\n" for row in kept))
         return kept
 
     def add(self, row: Mapping[str, Any]) -> None:

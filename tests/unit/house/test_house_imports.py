@@ -21,6 +21,7 @@ ROOT_MODULES = {
     "h264",
     "wording",
     "score_maps",
+    "whole_files",
 }
 ALLOWED: dict[str, set[str]] = {
     "media": set(),

@@ -18,6 +18,7 @@ from facewitness.datasets.prepare.sources import require_h5py
 from facewitness.datasets.prepared import PreparedVideo
 from facewitness.datasets.records import Record
 from facewitness.media.images import read_image
+from facewitness.whole_files import replacing
 
 _FOLDER = "hdf5"
 
@@ -65,12 +66,10 @@ def _write(out: Path, path: Path, videos: Sequence[PreparedVideo], fingerprint: 
             if file.attrs.get("content") == digest:
                 return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    with h5py.File(temporary, "w") as file:
+    with replacing(path) as part, h5py.File(part, "w") as file:
         file.attrs["content"], file.attrs["fingerprint"] = digest, fingerprint
         for key, video in zip(_keys(videos), videos, strict=True):
             _add(file, key, [out / frame.crop for frame in video.frames])
-    temporary.replace(path)
     return path
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from facewitness.datasets.prepare.settings import PrepareSettings
 from facewitness.faces.crops import warp_square
 from facewitness.media.video import Frame
+from facewitness.whole_files import replacing
 
 _TICKS: Final = 90_000
 
@@ -63,7 +64,7 @@ def write_clip(
     *,
     fps: float,
 ) -> int:
-    """Encode a face clip as H.264 in MP4, each frame at its own time; written under another name first.
+    """Encode a face clip as H.264 in MP4, each frame at its own time.
 
     Args:
         path: Where it goes; its folder is made.
@@ -75,11 +76,10 @@ def write_clip(
     Returns:
         Bytes written.
     """
-    temporary = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     side = settings.clip_side
     options = {"crf": str(settings.clip_crf), "preset": "veryfast"}
-    with av.open(str(temporary), "w", format="mp4") as container:
+    with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
         stream.width, stream.height, stream.pix_fmt = side, side, "yuv420p"
         stream.codec_context.time_base = Fraction(1, _TICKS)
@@ -91,7 +91,6 @@ def write_clip(
             picture.pts, picture.time_base = last, Fraction(1, _TICKS)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    temporary.replace(path)
     return path.stat().st_size
 
 

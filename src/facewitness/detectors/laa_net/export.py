@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from facewitness.detectors.laa_net.model import LaaNet
 from facewitness.errors import ConfigError
 from facewitness.runtime import InferenceSession
+from facewitness.whole_files import replacing
 
 OUTPUTS = ("heatmap_logit", "logit")
 _KNOWN = ("heatmap_logit", "logit", "consistency", "offset")
@@ -58,10 +58,9 @@ def export_onnx(model: LaaNet, path: Path, size: int | None = None, outputs: Seq
         msg = f"outputs must be among {there}, got {list(outputs)}"
         raise ConfigError(msg)
     was_training = model.training
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     example = torch.zeros(2, 3, side, side)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with replacing(path, shared=True) as part, warnings.catch_warnings(), torch.no_grad():
             # The exporter that needs no further package announces its successor and comments on slices.
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             warnings.filterwarnings("ignore", message="Constant folding", category=UserWarning)
@@ -69,17 +68,15 @@ def export_onnx(model: LaaNet, path: Path, size: int | None = None, outputs: Seq
             torch.onnx.export(
                 _Flat(model.eval(), outputs),
                 (example,),
-                str(temporary),
+                str(part),
                 dynamo=False,
                 opset_version=_OPSET,
                 input_names=["image"],
                 output_names=list(outputs),
                 dynamic_axes={name: {0: "batch"} for name in ("image", *outputs)},
             )
-        temporary.replace(path)
     finally:
         model.train(was_training)
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -26,6 +26,7 @@ from facewitness.networks.e_fpn import EFpn
 from facewitness.networks.efficientnet import EfficientNet
 from facewitness.networks.state import COUNTER, fit_state, read_header
 from facewitness.networks.state import read_tensors as tensors_of
+from facewitness.whole_files import replacing
 
 _GATE = re.compile(r"se_layer_?(\d+)\.")
 _METADATA_KEY = "laa_net_config"
@@ -200,10 +201,9 @@ def save_model(model: LaaNet, path: Path) -> None:
     """Write weights and config as one safetensors file, atomically."""
     from safetensors.torch import save_file
 
-    temporary = path.with_suffix(path.suffix + ".part")
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    save_file(state, str(temporary), metadata={_METADATA_KEY: json.dumps(asdict(model.config))})
-    temporary.replace(path)
+    with replacing(path) as part:
+        save_file(state, str(part), metadata={_METADATA_KEY: json.dumps(asdict(model.config))})
 
 
 def load_model(path: Path) -> LaaNet:

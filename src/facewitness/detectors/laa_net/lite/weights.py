@@ -15,14 +15,14 @@ from facewitness.config import from_mapping
 from facewitness.detectors.laa_net.lite.config import NAME, LiteConfig
 from facewitness.detectors.laa_net.lite.model import LaaNetLite
 from facewitness.errors import CheckpointError, ConfigError, WeightsError
+from facewitness.whole_files import replacing
 
 
 def save_lite(model: LaaNetLite, path: Path) -> None:
     """Write weights and shape, atomically."""
-    temporary = path.with_name(f".{path.name}.part")
     tensors = {name: value.detach().contiguous().clone() for name, value in model.state_dict().items()}
-    save_file(tensors, temporary, metadata={"detector": NAME, "config": json.dumps(asdict(model.config))})
-    temporary.replace(path)
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"detector": NAME, "config": json.dumps(asdict(model.config))})
 
 
 def load_lite(path: Path) -> LaaNetLite:
