@@ -101,7 +101,8 @@ def probe(network: LlavaNetwork, *, seed: int = 0) -> Tensor:
     words = _vocabulary(network.embedding)
     drawn = torch.randint(0, words, (_PROBE_TOKENS,), generator=torch.Generator().manual_seed(seed)).tolist()
     out = network([Tokens(tuple(drawn), (IGNORE,) * len(drawn))])
-    return out.logits[0].float().cpu()
+    logits: Tensor = out.logits[0].float().cpu()
+    return logits
 
 
 def _vocabulary(embedding: nn.Module) -> int:

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from facewitness.detectors.laa_net.weights import save_model
 from facewitness.training.laa_module import LaaTraining
-from facewitness.training.run_folder import RowFile
+from facewitness.training.run_folder import RowFile, put
 from facewitness.weights import WeightsRecord, sha256_of
 
 CURVE: Final = "curve.jsonl"
@@ -126,11 +126,11 @@ class RunKeeper(Checkpoint):
         part = self.run / f"{LAST}.part"
         trainer.save_checkpoint(part)
         if trainer.is_global_zero:
-            _put(part, self.run / LAST)
+            put(part, self.run / LAST)
             if is_best:
                 copy = self.run / f"{BEST}.part"
                 _copy(self.run / LAST, copy)
-                _put(copy, self.run / BEST)
+                put(copy, self.run / BEST)
         trainer.strategy.barrier("checkpoint")
 
     def _weights(self, trainer: Trainer, module: LaaTraining, name: str, row: Mapping[str, Any]) -> None:
@@ -155,12 +155,6 @@ def _whole(trainer: Trainer, module: LaaTraining) -> Any:
     from torch.distributed.fsdp import FullyShardedDataParallel
 
     return FullyShardedDataParallel.summon_full_params(module, writeback=False, rank0_only=False)
-
-
-def _put(source: Path, target: Path) -> None:
-    if target.is_dir():
-        shutil.rmtree(target)
-    source.replace(target)
 
 
 def _copy(source: Path, target: Path) -> None:

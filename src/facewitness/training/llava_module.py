@@ -77,7 +77,7 @@ class LlavaTraining(LightningModule):
                 probabilities = self.judge(images, seen)
         out = self.network([item.tokens for item in batch], seen, probabilities)
         # cut off before any answer there is nothing to learn, but a gradient is due
-        loss = out.loss if out.loss is not None else out.logits.sum() * 0.0
+        loss: Tensor = out.loss if out.loss is not None else out.logits.sum() * 0.0
         self._losses.append(float(loss.detach()))
         self.batches_done += 1
         if self.batches_done % self.recipe.accumulate == 0:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +21,12 @@ from facewitness.errors import ConfigError
 from facewitness.language.llava_files import LlavaPrecision, Quantisation
 from facewitness.language.llava_recipe import LlavaRecipe
 from facewitness.language.llava_weights import LoadedLlava, load_folder
-from facewitness.language.lora import AdapterNote, save_adapter
+from facewitness.language.lora import AdapterNote, save_adapter, trained_state
 from facewitness.runtime import default_threads
 from facewitness.training.llava_data import ConversationBatches, ConversationItem, ConversationSet, batch_order
 from facewitness.training.llava_module import STATE, Judge, LlavaTraining
 from facewitness.training.machine import TrainingMachine, keep_memory, quiet
-from facewitness.training.run_folder import RowFile, keep_settings
+from facewitness.training.run_folder import RowFile, keep_settings, put
 
 _LOG = logging.getLogger(__name__)
 
@@ -112,7 +114,8 @@ def train_llava(job: LlavaRun) -> Path:
     keep_memory()
     torch.set_num_threads(machine.threads or default_threads())
     loaded, detector = job.load()
-    done = _batches_done(run / LAST)
+    resume = run / LAST
+    done = _batches_done(resume)
     steps = len(order) // recipe.accumulate
     module = LlavaTraining(
         loaded.network, recipe, steps, judge=judge_of(loaded, detector) if detector else None, detector=detector
@@ -124,9 +127,16 @@ def train_llava(job: LlavaRun) -> Path:
         recipe.aspect,
         f"{job.recipe_name or 'given'}, {job.data.name}",
     )
+    writes = True
     if done < len(order):
-        _fit(job, module, _loader(job, rows, loaded.tokenizer, order=order, first=done))
-    return save_adapter(run / ADAPTER, module.network, recipe, note)
+        trainer = _fit(job, module, _loader(job, rows, loaded, order=order, first=done))
+        writes = trainer.is_global_zero
+    elif resume.is_file():
+        module.load_state_dict(torch.load(resume, map_location="cpu", weights_only=True)["state_dict"], strict=False)
+    with whole(module):
+        if writes:
+            save_adapter(run / ADAPTER, module.network, recipe, note)
+    return run / ADAPTER
 
 
 def judge_of(loaded: LoadedLlava, detector: M2F2Det) -> Judge:
@@ -138,7 +148,17 @@ def judge_of(loaded: LoadedLlava, detector: M2F2Det) -> Judge:
     return of
 
 
-def _fit(job: LlavaRun, module: LlavaTraining, loader: Any) -> None:
+def whole(module: LlavaTraining) -> AbstractContextManager[Any]:
+    """Makes parameters that DeepSpeed's stage 3 spread over processes whole."""
+    spread = [value for value in trained_state(module.network).values() if hasattr(value, "ds_id")]
+    if not spread:
+        return nullcontext()
+    zero: Any = import_module("deepspeed").zero
+    gathered: AbstractContextManager[Any] = zero.GatheredParameters(spread)
+    return gathered
+
+
+def _fit(job: LlavaRun, module: LlavaTraining, loader: Any) -> Trainer:
     machine, recipe = job.machine, job.recipe
     checkpoint = job.run / LAST
     keeper = _Keeper(job.run, job.save_every, module.steps)
@@ -164,13 +184,14 @@ def _fit(job: LlavaRun, module: LlavaTraining, loader: Any) -> None:
         )
         resume = str(checkpoint) if checkpoint.exists() else None
         trainer.fit(module, loader, ckpt_path=resume, weights_only=True)
+    return trainer
 
 
-def _loader(job: LlavaRun, rows: ConversationSet, tokenizer: Any, *, order: Any, first: int) -> Any:
-    deepfake = "score_projector" in job.recipe.train
+def _loader(job: LlavaRun, rows: ConversationSet, loaded: LoadedLlava, *, order: Any, first: int) -> Any:
+    deepfake = loaded.network.score_projector is not None  # made by now where the recipe trains one
 
     def item(index: int) -> ConversationItem:
-        return rows.item(index, job.recipe, tokenizer, deepfake=deepfake)
+        return rows.item(index, job.recipe, loaded.tokenizer, deepfake=deepfake)
 
     batches = ConversationBatches(item, order, first=first, processes=job.machine.processes)
     workers = job.machine.workers
@@ -201,8 +222,8 @@ class _Keeper(Checkpoint):
         if step % self.every == 0 or step == self.steps:
             part = self.run / f"{LAST}.part"
             trainer.save_checkpoint(part)
-            if trainer.is_global_zero and part.is_file():
-                part.replace(self.run / LAST)
+            if trainer.is_global_zero:
+                put(part, self.run / LAST)
             trainer.strategy.barrier("checkpoint")
 
 
