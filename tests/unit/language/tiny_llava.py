@@ -1,4 +1,4 @@
-"""A LLaVA-type model of some thousand parameters with random weights, and its tokenizer; nothing is downloaded."""
+"""A LLaVA-type model of some thousand parameters with random weights, and its tokenizer; no download."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from facewitness.language.llava_weights import LlavaSettings, LoadedLlava
 
 TEXTS = (
     (
-        "A chat between a curious user and an artificial intelligence assistant. USER: Do the image looks real or fake? "
-        "ASSISTANT: The image looks fake."
+        "A chat between a curious user and an artificial intelligence assistant. USER: Do the image "
+        "looks real or fake? ASSISTANT: The image looks fake."
     ),
     "The image looks real. Why is the mouth fake? There are boundaries between eyebrows. [INST] one two [/INST]",
 )
