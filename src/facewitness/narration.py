@@ -117,7 +117,8 @@ class Narrator:
         if seen is None:
             return _warned(result, "no picture of the face was kept, so the language model was not asked")
         finding = face.findings[0]
-        question, evidence = self._asked(evidence_of(finding, face.verdict, seen.heatmap))
+        asked = self.prompt.ask(self.question)
+        question, evidence = self.request(asked, evidence_of(finding, face.verdict, seen.heatmap))
         try:
             heard = None if stream is None else partial(_pass_on, stream)
             answer = self.explainer.answer(seen.image, question, evidence=evidence, stream=heard, cancel=cancel)
@@ -133,9 +134,13 @@ class Narrator:
             return _warned(result, f"no text from the language model: {answer.model} ended with nothing")
         return self._with(result, face, finding, answer)
 
-    def _asked(self, evidence: Evidence) -> tuple[str, Evidence | None]:
-        """The question, and the evidence where the model is to have it."""
-        question = self.prompt.ask(self.question)
+    def request(self, question: str, evidence: Evidence) -> tuple[str, Evidence | None]:
+        """A question as the model gets it, and the evidence where the model is to have it.
+
+        Args:
+            question: The question.
+            evidence: What the detector found.
+        """
         takes_score = bool(getattr(self.explainer, "takes_score", False))  # it has a token for it and needs it always
         if not self.prompt.with_evidence:
             return question, evidence if takes_score else None

@@ -22,6 +22,7 @@ from facewitness.errors import FacewitnessError
 VERBS: Final[dict[str, str]] = {
     "analyze": "facewitness.cli.analyze:analyze",
     "explain": "facewitness.cli.explain:explain",
+    "explain-check": "facewitness.cli.explain_check:explain_check",
     "list": "facewitness.cli.list_detectors:list_detectors",
     "doctor": "facewitness.cli.doctor:doctor",
     "blend": "facewitness.cli.blend:blend",

@@ -23,8 +23,8 @@ PromptOption = Annotated[
     typer.Option(
         "--prompt",
         metavar="NAME",
-        help="evidence, neutral, plain, m2f2_detect, m2f2_explain, m2f2_demo, m2f2_stage_2 or m2f2_stage_3. By default "
-        "evidence, or the demo's question for models that take the detector's score as a token.",
+        help="evidence, neutral, judge, plain, m2f2_detect, m2f2_explain, m2f2_demo, m2f2_stage_2 or m2f2_stage_3. "
+        "Models that take the detector's score as a token have m2f2_demo as standard.",
     ),
 ]
 QuestionOption = Annotated[str, typer.Option("--question", "-q", metavar="TEXT", help="What the model is asked.")]
@@ -70,8 +70,12 @@ class ModelChoice:
         return self.place.startswith(("http://", "https://"))
 
 
-def open_narrator(choice: ModelChoice) -> Narrator:
+def open_narrator(choice: ModelChoice, *, standard: str = STANDARD_PROMPT) -> Narrator:
     """Open the model and check that prompt and question go together.
+
+    Args:
+        choice: The model and what it is asked.
+        standard: Name of the prompt for models without one of their own, where the choice names none.
 
     Raises:
         UnknownNameError: If no prompt has that name.
@@ -89,7 +93,8 @@ def open_narrator(choice: ModelChoice) -> Narrator:
     named = choice.prompt
     if not named:
         takes_score = bool(getattr(explainer, "takes_score", False))
-        named = STANDARD_PROMPT if not takes_score else "m2f2_explain" if choice.question else "m2f2_demo"
+        of_own = standard if prompt_named(standard).takes_question or not choice.question else "plain"
+        named = ("m2f2_explain" if choice.question else "m2f2_demo") if takes_score else of_own
     return Narrator(explainer, prompt_named(named), choice.question)
 
 

@@ -30,6 +30,7 @@ _NEUTRAL = (
     "Look at the skin, the eyes, the nose, the mouth, the hair and the outline of this face. Say for each whether "
     "anything looks unnatural and what exactly you see there; say so where nothing does."
 )
+_JUDGE = "Is the face in this picture real or fake? Say which, and name the places of the face that show it."
 _STANDARD_QUESTION = (
     "In at most five sentences, say what can be seen in this face that fits the evidence and what does not fit it. "
     "Name the places. Say so where you see nothing."
@@ -103,6 +104,7 @@ _OF_M2F2 = (
 _OWN = (
     Prompt("evidence", "{question}", "", True, "your question, with the detector's finding", _STANDARD_QUESTION),
     Prompt("neutral", _NEUTRAL, "", False, "what is seen, without the finding and without a hint at the answer"),
+    Prompt("judge", _JUDGE, "", False, "a side and places, without the finding and without a hint at the answer"),
     Prompt("plain", "{question}", "", False, "your question alone"),
 )
 

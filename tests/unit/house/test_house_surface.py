@@ -29,6 +29,7 @@ def test_verbs_exist_and_show_an_example():
     verbs = (
         "analyze",
         "explain",
+        "explain-check",
         "list",
         "doctor",
         "blend",
