@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
+from facewitness.config import from_mapping, named_table, table_with
 from facewitness.errors import ConfigError
 from facewitness.language.conversations import template_named
 from facewitness.language.models import ASPECTS, Aspect
+
+_FOLDER: Final = Path(__file__).parent / "recipes"
 
 PARTS: Final = ("score_projector", "projector", "lora")
 """What can be trained: the projector of a detector's score, that of pictures, and LoRA layers of the language model."""
@@ -109,3 +114,32 @@ class LlavaRecipe:
     def has_lora(self) -> bool:
         """Whether LoRA layers are trained."""
         return "lora" in self.train
+
+
+def llava_recipe_names(system: str) -> tuple[str, ...]:
+    """Recipes of the package for a system.
+
+    Example:
+        >>> llava_recipe_names("m2f2_det")
+        ('stage2', 'stage3')
+    """
+    return tuple(sorted(path.stem for path in (_FOLDER / system).glob("*.toml")))
+
+
+def load_llava_recipe(system: str, name: str, overrides: Sequence[str] = ()) -> LlavaRecipe:
+    """A recipe of the package or of a file, with single values changed.
+
+    Args:
+        system: Name of the system (``m2f2_det``).
+        name: One of `llava_recipe_names`, or a path that ends in ``.toml``.
+        overrides: ``key=value`` each, nested keys with dots (``lora.rank=8``).
+
+    Raises:
+        ConfigError: If there is no such recipe, or a key or a value does not fit.
+
+    Example:
+        >>> load_llava_recipe("m2f2_det", "stage3", ["lora.rank=8"]).lora
+        LoraSettings(rank=8, alpha=256, dropout=0.05)
+    """
+    values, where = named_table(name, _FOLDER / system, llava_recipe_names(system))
+    return from_mapping(LlavaRecipe, table_with(values, overrides), where=where)

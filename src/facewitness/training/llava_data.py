@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
 from facewitness.errors import ConfigError
-from facewitness.language.conversations import DEEPFAKE, IGNORE, Conversation, read_conversations, template_named
+from facewitness.language.conversations import (
+    DEEPFAKE,
+    IGNORE,
+    IMAGE,
+    Conversation,
+    Turn,
+    read_conversations,
+    template_named,
+)
 from facewitness.language.llava_recipe import LlavaRecipe
 from facewitness.language.splicing import Tokens, tokenise
 from facewitness.media.images import read_image
@@ -70,8 +78,8 @@ class ConversationSet:
             raise ConfigError(msg)
         return cls(rows, folder)
 
-    def item(self, index: int, recipe: LlavaRecipe, tokenizer: Any, *, deepfake: bool) -> ConversationItem:
-        """One sample.
+    def tokens(self, index: int, recipe: LlavaRecipe, tokenizer: Any, *, deepfake: bool) -> Tokens:
+        """One conversation as token ids.
 
         Args:
             index: Which.
@@ -80,17 +88,29 @@ class ConversationSet:
             deepfake: Whether the model takes a detector's token; where not, its placeholder is dropped.
 
         Raises:
-            ConfigError: If nothing of it would be learnt.
+            ConfigError: If nothing of it would be learnt, or the model takes a score and it has no place for it.
         """
         row = self.rows[index]
         turns = row.turns
         if not deepfake:
-            turns = tuple(type(turn)(turn.role, turn.text.replace(f"{DEEPFAKE}\n", "")) for turn in turns)
+            turns = tuple(Turn(turn.role, turn.text.replace(f"{DEEPFAKE}\n", "")) for turn in turns)
+        elif sum(turn.text.count(DEEPFAKE) for turn in turns) != 1:
+            msg = f"conversation {row.name!r} needs {DEEPFAKE} once, for the detector's token, beside {IMAGE}"
+            raise ConfigError(msg)
         tokens = tokenise(template_named(recipe.template).pieces(turns), tokenizer)
         if all(label == IGNORE for label in tokens.labels[1:]):
-            msg = f"conversation {row.name!r} has no answer that the tokenizer knows"
+            msg = f"conversation {row.name!r} has no answer that could be learnt"
             raise ConfigError(msg)
-        return ConversationItem(tokens, read_image(self.images / row.image).pixels)
+        return tokens
+
+    def item(self, index: int, recipe: LlavaRecipe, tokenizer: Any, *, deepfake: bool) -> ConversationItem:
+        """One sample; see `tokens`.
+
+        Raises:
+            MediaError: If its picture cannot be read.
+        """
+        tokens = self.tokens(index, recipe, tokenizer, deepfake=deepfake)
+        return ConversationItem(tokens, read_image(self.images / self.rows[index].image).pixels)
 
 
 def batch_order(count: int, recipe: LlavaRecipe, processes: int = 1) -> list[NDArray[np.int64]]:
