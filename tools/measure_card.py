@@ -17,10 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from facewitness.detectors import DEFAULT_DETECTOR, DETECTORS, CropDetector
+from facewitness.cli.progress import FileProgress
+from facewitness.detectors import DEFAULT_DETECTOR, DETECTORS, CropDetector, detector_facts
 from facewitness.errors import ConfigError, FacewitnessError
 from facewitness.evaluation.controls import SPECTRUM_RULE
 from facewitness.evaluation.face_sets import (
@@ -34,6 +32,7 @@ from facewitness.evaluation.face_sets import (
 from facewitness.evaluation.measurement import RESAMPLES, Measurement, PointRates, measure, untrained_control
 from facewitness.evaluation.metrics import Interval
 from facewitness.evaluation.reencoding import codings
+from facewitness.reports.files import write_atomically
 from facewitness.runtime import Precision, deciding_versions
 from facewitness.training.face_cache import read_manifest
 
@@ -83,8 +82,7 @@ def run(request: EvaluationRequest) -> None:
     results: list[tuple[FaceSet, list[Measurement]]] = []
     for name in names:
         faces = load_face_set(name, request.root, rows, work=request.work, seed=request.seed, face_px=request.face_px)
-        with _bar() as bar:
-            task = bar.add_task(name, total=len(chosen))
+        with FileProgress(len(chosen), f"codings of {name}") as progress:
             measured = []
             for coding_name, coding in chosen.items():
                 measured.append(
@@ -99,26 +97,13 @@ def run(request: EvaluationRequest) -> None:
                         untrained=untrained,
                     )
                 )
-                bar.advance(task)
+                progress.advance()
         results.append((faces, measured))
         _say(set_lines(faces, measured))
     protocol = _protocol(request, detector, [left_out] if left_out else [])
     _say(protocol_lines(protocol))
     if request.json_file is not None:
         _write_json(request.json_file, protocol, results)
-
-
-def _bar() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def _say(lines: Sequence[str]) -> None:
@@ -129,11 +114,7 @@ def _protocol(request: EvaluationRequest, detector: CropDetector, notes: list[st
     """Everything that is needed to get the numbers again."""
     crop = detector.crop
     return {
-        "detector": detector.name,
-        "mode": detector.mode,
-        "weights": detector.weights_name,
-        "weights_sha256": detector.weights_sha256,
-        "precision": detector.precision,
+        **detector_facts(detector),
         "device": detector.device,
         "operating_points": {name: asdict(point) for name, point in detector.operating_points.items()},
         "scene": f"square around the largest face, as wide as the set states, its longer side {request.face_px} px",
@@ -166,13 +147,7 @@ def _write_json(path: Path, protocol: dict[str, Any], results: Sequence[tuple[Fa
             for faces, measured in results
         ],
     }
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}"
-        raise ConfigError(msg) from error
+    write_atomically(path, [json.dumps(document, indent=1, allow_nan=False), "\n"])
 
 
 def set_lines(faces: FaceSet, measured: Sequence[Measurement]) -> list[str]:

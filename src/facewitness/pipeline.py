@@ -322,7 +322,6 @@ class Analyzer:
 
     def _protocol(self, frames: int, *, is_video: bool) -> Protocol:
         detector = self.detector
-        crop = detector.crop
         return Protocol(
             detector=detector.name,
             mode=detector.mode,
@@ -330,10 +329,7 @@ class Analyzer:
             weights_sha256=detector.weights_sha256,
             frames=frames,
             sampling=self.options.sampling if is_video else "single picture",
-            crop=(
-                f"square, {crop.margin_ratio:g} times the face mesh, {crop.size} px, {crop.border} at the border, "
-                "area interpolation when shrinking, cubic when enlarging"
-            ),
+            crop=f"{detector.crop.words}, area interpolation when shrinking, cubic when enlarging",
             pooling=POOLING,
             missing_face_rule=f"{MISSING_FACES} ({self.options.min_face_px:g} px)",
             versions=dict(deciding_versions()),

@@ -22,11 +22,13 @@ class FileProgress:
     While the bar is shown, what is written to standard output on the same terminal appears above it.
 
     Args:
-        total: Number of files.
+        total: Number of files, or of what else ``noun`` names.
+        noun: What is counted, for the log; shown beside the bar until a file is named.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, noun: str = "files") -> None:
         self._total = total
+        self._noun = noun
         self._done = 0
         self._started = self._spoken = time.monotonic()
         terminal = Console(stderr=True)
@@ -42,7 +44,7 @@ class FileProgress:
                 transient=True,
                 redirect_stdout=sys.stdout.isatty(),
             )
-            self._task = self._bar.add_task("", total=total, rate="")
+            self._task = self._bar.add_task("" if noun == "files" else noun, total=total, rate="")
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -59,17 +61,17 @@ class FileProgress:
         if self._bar is not None:
             self._bar.update(self._task, description=printable(path.name[-40:]).replace("[", "\\["))
 
-    def advance(self) -> None:
-        """One file is done."""
-        self._done += 1
+    def advance(self, count: int = 1) -> None:
+        """So many more are done."""
+        self._done += count
         now = time.monotonic()
         rate = self._done / max(now - self._started, 1e-9)
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, rate=f"{rate:.1f}/s")
+            self._bar.update(self._task, advance=count, rate=f"{rate:.1f}/s")
         elif self._total > 1 and now - self._spoken > _PLAIN_EVERY_S:
             self._spoken = now
             left = (self._total - self._done) / rate
-            sys.stderr.write(f"{self._done}/{self._total} files, {rate:.2f}/s, about {left:.0f} s left\n")
+            sys.stderr.write(f"{self._done}/{self._total} {self._noun}, {rate:.2f}/s, about {left:.0f} s left\n")
             sys.stderr.flush()
 
     def stop(self) -> None:

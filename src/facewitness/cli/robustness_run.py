@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from facewitness.cli.evaluation_data import chosen_sources, load_detector
-from facewitness.detectors import CropDetector, calibration_words
+from facewitness.cli.progress import FileProgress
+from facewitness.detectors import CropDetector, detector_facts
 from facewitness.evaluation.robustness import CLEAN, Condition, RobustnessRun
 from facewitness.evaluation.robustness_results import RULES, RobustnessResult, robustness_result
 from facewitness.evaluation.score_table import ScoreTable
@@ -100,18 +100,8 @@ def run(request: RobustnessRequest) -> None:
 
 
 def _scored(work: RobustnessRun) -> dict[Condition, ScoreTable]:
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("records under conditions"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=work.steps)
-        return work.run(lambda done: bar.advance(task, done))
+    with FileProgress(work.steps, "records under conditions") as progress:
+        return work.run(progress.advance)
 
 
 def _not_scored(clean: ScoreTable) -> int:
@@ -125,16 +115,10 @@ def _protocol(
     request: RobustnessRequest, detector: CropDetector, sources: Sequence[DataSource], point: OperatingPoint
 ) -> dict[str, Any]:
     """Everything that is needed to get the numbers again."""
-    crop = detector.crop
     return {
-        "detector": detector.name,
-        "mode": detector.mode,
-        "weights": detector.weights_name,
-        "weights_sha256": detector.weights_sha256,
-        "calibration": calibration_words(detector),
-        "precision": detector.precision,
+        **detector_facts(detector),
         "device": detector.device,
-        "crop": f"square, {crop.margin_ratio:g} times the face mesh, {crop.size} px, {crop.border} at the border",
+        "crop": detector.crop.words,
         "data": [source.spec for source in sources],
         "list_sha256": [source.list_sha256 for source in sources],
         "limit": request.limit,

@@ -106,3 +106,15 @@ class CropDetector(Protocol):
     def score(self, crops: Sequence[NDArray[np.uint8]]) -> list[CropScore]:
         """Score ``(size, size, 3)`` uint8 RGB crops, batched inside; the order is kept."""
         ...
+
+
+def detector_facts(detector: CropDetector) -> dict[str, str]:
+    """What every result says of the detector that its scores come from."""
+    return {
+        "detector": detector.name,
+        "mode": detector.mode,
+        "weights": detector.weights_name,
+        "weights_sha256": detector.weights_sha256,
+        "calibration": calibration_words(detector),
+        "precision": detector.precision,
+    }

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facewitness.errors import ConfigError
-from facewitness.evaluation.metrics.checks import checked
-from facewitness.evaluation.verdict_lines import require_probabilities
+from facewitness.evaluation.metrics.checks import checked, require_probabilities
 from facewitness.score_maps import Calibration, IsotonicMap, Method, PlattScaling, log_odds, logistic
 
 Floats = NDArray[np.float64]
@@ -238,33 +237,3 @@ def fit_isotonic(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | N
     ends = np.unique(np.concatenate([last - widths + 1, last]))
     fitted = np.repeat([value for value, _, _ in blocks], widths)
     return IsotonicMap(knots[ends], np.asarray(fitted[ends], dtype=np.float64))
-
-
-def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 15) -> float:
-    """Mean gap between P(fake) and the share of fakes, over equally wide bins weighted by their size.
-
-    Args:
-        probabilities: ``(n,)`` P(fake) in [0, 1].
-        labels: ``(n,)`` of 0 and 1; one class is enough.
-        bins: Number of bins.
-
-    Returns:
-        [0, 1]; 0 is perfectly calibrated.
-
-    Raises:
-        ConfigError: On bad input, values outside [0, 1], or no bin.
-
-    Example:
-        >>> round(expected_calibration_error([0.9, 0.9, 0.1, 0.1], [1, 0, 0, 0], bins=10), 6)
-        0.25
-
-    Reference: Guo et al. (2017), "On calibration of modern neural networks", eq. 3, on P(fake).
-    """
-    values, fake = checked(probabilities, labels, both_classes=False)
-    require_probabilities(values, "probabilities")
-    if bins < 1:
-        msg = f"bins must be at least 1, got {bins}"
-        raise ConfigError(msg)
-    place = np.minimum((values * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(place, weights=values - fake, minlength=bins)
-    return float(np.abs(gaps).sum() / values.size)

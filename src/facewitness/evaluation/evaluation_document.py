@@ -13,13 +13,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.detectors import CropDetector, calibration_words
+from facewitness.detectors import CropDetector, detector_facts
 from facewitness.evaluation.compat import compat_report
 from facewitness.evaluation.control_features import CONTROL_RULES, ControlResult, measure_controls
 from facewitness.evaluation.levels import EvaluationProtocol, LevelScores, level_scores
 from facewitness.evaluation.localising import LOCALISATION_RULE, over_records
-from facewitness.evaluation.measurement import wilson_interval
-from facewitness.evaluation.metrics import reliability_table, roc_curve
+from facewitness.evaluation.metrics import reliability_table, roc_curve, wilson_interval
 from facewitness.evaluation.protocols import EvaluationResult, evaluate_scores, level_result, plain
 from facewitness.evaluation.scoring import ScoringRule
 from facewitness.evaluation.scoring_run import ScoredData
@@ -199,16 +198,12 @@ def _source(source: Any) -> Document:
 
 
 def _protocol(protocol: EvaluationProtocol, detector: CropDetector, rule: ScoringRule) -> Document:
-    crop = detector.crop
+    facts = detector_facts(detector)
     return {
-        "detector": detector.name,
-        "mode": detector.mode,
-        "weights": detector.weights_name,
-        "weights_sha256": detector.weights_sha256,
-        "calibration": calibration_words(detector) or "as the detector says",
-        "precision": detector.precision,
+        **facts,
+        "calibration": facts["calibration"] or "as the detector says",
         "device": detector.device,
-        "crop": f"square, {crop.margin_ratio:g} times the face mesh, {crop.size} px, {crop.border} at the border",
+        "crop": detector.crop.words,
         "sampling": f"up to {rule.frames} frames of a video, uniform over its length",
         "min_face_px": rule.min_face_px,
         "max_faces": rule.max_faces,

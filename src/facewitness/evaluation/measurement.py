@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,10 +13,16 @@ from numpy.typing import NDArray
 
 from facewitness.detectors import CropDetector, CropScore
 from facewitness.errors import FacewitnessError
-from facewitness.evaluation.calibration import expected_calibration_error
 from facewitness.evaluation.controls import spectrum_scores
 from facewitness.evaluation.face_sets import FaceSet
-from facewitness.evaluation.metrics import Interval, bootstrap_interval, rates, roc_auc
+from facewitness.evaluation.metrics import (
+    Interval,
+    bootstrap_interval,
+    expected_calibration_error,
+    rates,
+    roc_auc,
+    wilson_interval,
+)
 from facewitness.evaluation.reencoding import Coding
 from facewitness.faces.crops import CropSpec, crop_face
 from facewitness.records import OperatingPoint
@@ -25,7 +30,6 @@ from facewitness.records import OperatingPoint
 Image = NDArray[np.uint8]
 
 RESAMPLES: Final = 1000
-_Z_95 = 1.959963984540054
 _CHUNK = 32
 _UNTRAINED: Final = {"laa_net_lite": "facewitness.detectors.laa_net.lite.packing:untrained_detector"}
 """Where the same network with random weights comes from, by detector."""
@@ -192,22 +196,6 @@ def point_rates(scores: NDArray[np.float64], labels: NDArray[np.int64], point: O
         reals_called_real=1 - not_real.false_positive_rate,
         fakes_called_real=1 - not_real.true_positive_rate,
     )
-
-
-def wilson_interval(share: float, count: int) -> tuple[float, float]:
-    """95 % interval of a share of ``count`` independent trials; sensible at 0 and 1, where the bootstrap is not.
-
-    Example:
-        >>> low, high = wilson_interval(0.0, 100)
-        >>> low, round(high, 4)
-        (0.0, 0.037)
-
-    Reference: Wilson (1927), "Probable inference, the law of succession, and statistical inference".
-    """
-    spread = _Z_95**2 / count
-    middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    return (max(0.0, middle - half) if share > 0 else 0.0, min(1.0, middle + half) if share < 1 else 1.0)
 
 
 def _strictest_first(detector: CropDetector) -> list[tuple[str, OperatingPoint]]:

@@ -24,6 +24,7 @@ from facewitness.faces.crops import crop_face
 from facewitness.faces.finder import Face
 from facewitness.media.limits import DEFAULT_LIMITS, Limits
 from facewitness.records import Label
+from facewitness.score_maps import log_odds
 
 Image = NDArray[np.uint8]
 Row = dict[str, Any]
@@ -32,7 +33,6 @@ _LOG = logging.getLogger(__name__)
 _LOG.addHandler(logging.NullHandler())
 
 _BATCH: Final = 32
-_LOGIT_BOUND: Final = 40.0
 
 
 class Finder(Protocol):
@@ -114,18 +114,6 @@ class _Waiting:
     crop: Image
     mask: Image | None
     found: RecordScores
-
-
-def logit_of(score: float) -> float:
-    """Log-odds of a probability, held within +-40 so that 0 and 1 stay finite.
-
-    Example:
-        >>> logit_of(0.5), logit_of(1.0)
-        (0.0, 40.0)
-    """
-    if 0.0 < score < 1.0:
-        return max(-_LOGIT_BOUND, min(_LOGIT_BOUND, math.log(score) - math.log1p(-score)))
-    return math.copysign(_LOGIT_BOUND, score - 0.5)
 
 
 def identity_of(record: Record) -> str:
@@ -283,7 +271,7 @@ class FaceScorer:
             mirrored = self._scores([np.ascontiguousarray(c[:, ::-1]) for c in crops]) if self.rule.flip else None
             for i, one in enumerate(part):
                 one.row["score"] = float(plain[i].score)
-                one.row["logit"] = logit_of(one.row["score"])
+                one.row["logit"] = float(log_odds(one.row["score"]))
                 if mirrored is not None:
                     one.row["score_flipped"] = float(mirrored[i].score)
                 if self.localise:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from facewitness import __version__
 from facewitness.datasets.records import Record
-from facewitness.detectors import CropDetector, calibration_words
+from facewitness.detectors import CropDetector, detector_facts
 from facewitness.evaluation.control_features import ControlFeatures, control_features
 from facewitness.evaluation.localising import mean_of
 from facewitness.evaluation.record_frames import ReadFrame
@@ -54,12 +54,7 @@ def scoring_settings(detector: CropDetector, rule: ScoringRule, sources: Sequenc
     crop = detector.crop
     return {
         "facewitness": __version__,
-        "detector": detector.name,
-        "mode": detector.mode,
-        "weights": detector.weights_name,
-        "weights_sha256": detector.weights_sha256,
-        "calibration": calibration_words(detector),
-        "precision": detector.precision,
+        **detector_facts(detector),
         "crop": f"{crop.margin_ratio:g} x, {crop.size} px, {crop.border}",
         "frames": rule.frames,
         "min_face_px": rule.min_face_px,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facewitness.errors import ConfigError
-from facewitness.evaluation.metrics.checks import checked
+from facewitness.evaluation.metrics.checks import checked, require_probabilities
 from facewitness.records import OperatingPoint, VerdictLabel
 
 Floats = NDArray[np.float64]
@@ -175,17 +175,6 @@ def _sorted_scores(scores: ArrayLike, name: str) -> Floats:
         raise ConfigError(msg)
     require_probabilities(values, name)
     return np.sort(values)
-
-
-def require_probabilities(values: Floats, name: str) -> None:
-    """Refuse scores outside [0, 1].
-
-    Raises:
-        ConfigError: If there are any.
-    """
-    if values.min() < 0 or values.max() > 1:
-        msg = f"{name} must be in [0, 1], got {values.min():g} to {values.max():g}; apply a sigmoid to logits first"
-        raise ConfigError(msg)
 
 
 def _rank(share: float, count: int, name: str, things: str) -> int:

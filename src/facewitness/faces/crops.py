@@ -52,6 +52,16 @@ class CropSpec:
             msg = f"border must be shift, replicate or constant, got {self.border!r}"
             raise ConfigError(msg)
 
+    @property
+    def words(self) -> str:
+        """The crop as results state it.
+
+        Example:
+            >>> CropSpec().words
+            'square, 1.25 times the face mesh, 224 px, shift at the border'
+        """
+        return f"square, {self.margin_ratio:g} times the face mesh, {self.size} px, {self.border} at the border"
+
 
 @dataclass(frozen=True)
 class FaceCrop:

@@ -15,7 +15,8 @@ from facewitness.detectors.laa_net.lite.detector import ExpertCalibration, LiteD
 from facewitness.detectors.laa_net.lite.packing import export_lite
 from facewitness.detectors.laa_net.lite.processor import LiteProcessor
 from facewitness.detectors.laa_net.lite.weights import average_lite, load_lite
-from facewitness.evaluation.calibration import expected_calibration_error, fit_platt
+from facewitness.evaluation.calibration import fit_platt
+from facewitness.evaluation.metrics import expected_calibration_error
 from facewitness.evaluation.verdict_lines import operating_points
 from facewitness.records import OperatingPoint
 from facewitness.selftest import self_test_entry

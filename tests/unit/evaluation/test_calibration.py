@@ -10,13 +10,13 @@ from sklearn.linear_model import LogisticRegression
 
 from facewitness.errors import ConfigError, WeightsError
 from facewitness.evaluation.calibration import (
-    expected_calibration_error,
     fit_calibration,
     fit_isotonic,
     fit_platt,
     fit_temperature,
     grouped_weights,
 )
+from facewitness.evaluation.metrics import expected_calibration_error
 from facewitness.score_maps import Calibration, log_odds
 from facewitness.weights import WeightsRecord
 

@@ -11,7 +11,8 @@ from scipy.stats import binomtest
 from facewitness.errors import FacewitnessError
 from facewitness.evaluation import measurement
 from facewitness.evaluation.face_sets import load_face_set
-from facewitness.evaluation.measurement import cut_crops, measure, point_rates, untrained_control, wilson_interval
+from facewitness.evaluation.measurement import cut_crops, measure, point_rates, untrained_control
+from facewitness.evaluation.metrics import wilson_interval
 from facewitness.evaluation.reencoding import CODINGS
 from facewitness.records import OperatingPoint
 from facewitness.training.face_cache import read_manifest

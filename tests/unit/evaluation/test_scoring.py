@@ -14,7 +14,7 @@ from facewitness.datasets.records import Record
 from facewitness.errors import ConfigError, FacewitnessError
 from facewitness.evaluation.record_frames import prepared_frames, read_frames
 from facewitness.evaluation.score_table import ScoreTable
-from facewitness.evaluation.scoring import FaceScorer, ScoringRule, identity_of, logit_of
+from facewitness.evaluation.scoring import FaceScorer, ScoringRule, identity_of
 from facewitness.faces.crops import crop_face
 from facewitness.media.limits import Limits
 from facewitness.records import Label
@@ -216,7 +216,5 @@ def test_a_detector_that_gives_no_numbers_is_stopped(tmp_path):
 def test_small_things():
     assert identity_of(record("a", sources=("071",))) == "071"
     assert identity_of(record("a")) == ""
-    assert logit_of(0.0) == -40.0
-    assert 1 / (1 + math.exp(-logit_of(0.3))) == pytest.approx(0.3)
     with pytest.raises(ConfigError, match="at least 1"):
         ScoringRule(frames=0)

@@ -21,7 +21,7 @@ from facewitness.evaluation.metrics.grouping import (
     video_scores,
     video_scores_with_missing,
 )
-from facewitness.evaluation.metrics.intervals import Interval, auc_interval, bootstrap_interval
+from facewitness.evaluation.metrics.intervals import Interval, auc_interval, bootstrap_interval, wilson_interval
 from facewitness.evaluation.metrics.localisation import (
     Localisation,
     best_pixel_f1,
@@ -59,6 +59,7 @@ from facewitness.evaluation.metrics.reliability import (
     ReliabilityBin,
     brier_score,
     calibration_errors,
+    expected_calibration_error,
     negative_log_likelihood,
     reliability_table,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "delong_interval",
     "delong_test",
     "equal_error_rate",
+    "expected_calibration_error",
     "false_activation_area",
     "flip_average",
     "localise",
@@ -132,4 +134,5 @@ __all__ = [
     "tpr_at_fpr",
     "video_scores",
     "video_scores_with_missing",
+    "wilson_interval",
 ]

@@ -44,6 +44,17 @@ def checked(
     return values, fake
 
 
+def require_probabilities(values: NDArray[np.float64], name: str) -> None:
+    """Refuse scores outside [0, 1].
+
+    Raises:
+        ConfigError: If there are any.
+    """
+    if values.min() < 0 or values.max() > 1:
+        msg = f"{name} must be in [0, 1], got {values.min():g} to {values.max():g}; apply a sigmoid to logits first"
+        raise ConfigError(msg)
+
+
 def grouped(
     ids: Sequence[object] | NDArray[np.generic] | None, count: int, name: str = "ids"
 ) -> tuple[list[object], NDArray[np.int64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from facewitness.evaluation.metrics.ranking import roc_auc
 Metric = Callable[[NDArray[np.float64], NDArray[np.int64]], float]
 Ids = Sequence[object] | NDArray[np.generic] | None
 _MAX_REDRAWS = 100
+_Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,22 @@ def auc_interval(
 
     low, high = percentiles(on, len(names), rng=rng, resamples=resamples, level=level)[0]
     return Interval(roc_auc(scores, labels), low, high, level)
+
+
+def wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """95 % interval of a share of ``count`` independent trials; sensible at 0 and 1, where the bootstrap is not.
+
+    Example:
+        >>> low, high = wilson_interval(0.0, 100)
+        >>> low, round(high, 4)
+        (0.0, 0.037)
+
+    Reference: Wilson (1927), "Probable inference, the law of succession, and statistical inference".
+    """
+    spread = _Z_95**2 / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return (max(0.0, middle - half) if share > 0 else 0.0, min(1.0, middle + half) if share < 1 else 1.0)
 
 
 def percentiles(

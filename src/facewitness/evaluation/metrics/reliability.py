@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facewitness.errors import ConfigError
-from facewitness.evaluation.metrics.checks import checked
+from facewitness.evaluation.metrics.checks import checked, require_probabilities
 
 BinKind = Literal["width", "mass"]
 
@@ -137,9 +137,30 @@ def calibration_errors(table: Sequence[ReliabilityBin]) -> CalibrationErrors:
     return CalibrationErrors(float(np.average(gaps, weights=[row.count for row in filled])), float(gaps.max()))
 
 
+def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 15) -> float:
+    """Mean gap between P(fake) and the share of fakes, over equally wide bins weighted by their size.
+
+    Args:
+        probabilities: ``(n,)`` P(fake) in [0, 1].
+        labels: ``(n,)`` of 0 and 1; one class is enough.
+        bins: Number of bins.
+
+    Returns:
+        [0, 1]; 0 is perfectly calibrated.
+
+    Raises:
+        ConfigError: As `reliability_table`.
+
+    Example:
+        >>> round(expected_calibration_error([0.9, 0.9, 0.1, 0.1], [1, 0, 0, 0], bins=10), 6)
+        0.25
+
+    Reference: Guo et al. (2017), "On calibration of modern neural networks", eq. 3, on P(fake).
+    """
+    return calibration_errors(reliability_table(probabilities, labels, bins=bins)).expected
+
+
 def _probabilities(probabilities: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     values, fake = checked(probabilities, labels, both_classes=False)
-    if values.min() < 0 or values.max() > 1:
-        msg = f"P(fake) must be in [0, 1], got {values.min():g} to {values.max():g}; apply a sigmoid to logits first"
-        raise ConfigError(msg)
+    require_probabilities(values, "P(fake)")
     return values, fake
