@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facewitness.cli.model_choice import KeyFileOption, KeyVariableOption, ModelChoice, PromptOption, QuestionOption
+from facewitness.cli.options import DetectorOption, DeviceOption, PointOption, ThreadsOption, WeightsOption
 
 if TYPE_CHECKING:
     from facewitness.narration import Narrator
@@ -51,16 +52,9 @@ _Paths = Annotated[
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines: one object per file.")]
 _Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write one self-contained HTML report.")]
 _Overlay = Annotated[Path | None, typer.Option(metavar="DIR", help="Write pictures with the findings drawn in.")]
-_Detector = Annotated[str, typer.Option(metavar="NAME", help="See: facewitness list.")]
-_Weights = Annotated[Path | None, typer.Option(metavar="FILE", help="Weights instead of the packaged ones.")]
 _Frames = Annotated[int, typer.Option(min=1, help="Frames sampled evenly from a video.")]
 _Fps = Annotated[float | None, typer.Option(metavar="R", help="Frames per second instead of --frames.")]
-_Point = Annotated[
-    str, typer.Option(metavar="POINT", help="fpr=RATE or error=RATE as the weights carry, or threshold=SCORE.")
-]
-_Device = Annotated[str, typer.Option(help="auto, CPU, GPU.")]
 _Precision = Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the networks.")]
-_Threads = Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")]
 _Explain = Annotated[
     bool | None,
     typer.Option(
@@ -96,14 +90,14 @@ def analyze(
     as_json: _Json = False,
     html: _Html = None,
     overlay: _Overlay = None,
-    detector: _Detector = "laa_net_lite",
-    weights: _Weights = None,
+    detector: DetectorOption = "laa_net_lite",
+    weights: WeightsOption = None,
     frames: _Frames = 32,
     fps: _Fps = None,
-    operating_point: _Point = "fpr=0.05",
-    device: _Device = "auto",
+    operating_point: PointOption = "fpr=0.05",
+    device: DeviceOption = "auto",
     precision: _Precision = PrecisionChoice.AUTO,
-    threads: _Threads = 0,
+    threads: ThreadsOption = 0,
     explain: _Explain = None,
     explainer: _Explainer = "",
     explainer_model: _ExplainerModel = "",

@@ -7,19 +7,25 @@ from typing import Annotated
 
 import typer
 
+from facewitness.cli.options import (
+    DataOption,
+    DetectorOption,
+    DeviceOption,
+    FakeOption,
+    JsonOption,
+    LimitOption,
+    PointOption,
+    PrecisionOption,
+    RealOption,
+    ResamplesOption,
+    ThreadsOption,
+    WeightsOption,
+)
+
 _More = Annotated[list[str] | None, typer.Argument(metavar="SPEC", help="More data, as --data.")]
-_Data = Annotated[
-    list[str] | None,
-    typer.Option(metavar="SPEC", help="NAME:ROOT[:SPLIT][?option=value] or prepared:DIR[:SPLIT]; may be repeated."),
-]
-_Real = Annotated[list[str] | None, typer.Option(metavar="DIR", help="Folder of real pictures and videos.")]
-_Fake = Annotated[list[str] | None, typer.Option(metavar="DIR", help="Folder of forged pictures and videos.")]
 _Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder for scores, results.json and report.html; goes on in it.")
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")]
-_Detector = Annotated[str, typer.Option(metavar="NAME", help="See: facewitness list.")]
-_Weights = Annotated[Path | None, typer.Option(metavar="FILE", help="Weights instead of the packaged ones.")]
 _Frames = Annotated[int, typer.Option(min=1, help="Frames of a video, uniform over its length.")]
 _Level = Annotated[str, typer.Option(help="Level that leads: video or frame; both are in the results.")]
 _Pooling = Annotated[str, typer.Option(help="Frames to video: mean, max, median, trimmed, topk or confident.")]
@@ -32,28 +38,20 @@ _Compat = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="What laa_net, m2f2_det, ffaa, sbi or deepfakebench would report; repeatable."),
 ]
-_Point = Annotated[
-    str, typer.Option(metavar="POINT", help="fpr=RATE or error=RATE of the weights, or threshold=SCORE.")
-]
 _Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Short for --operating-point threshold=SCORE.")]
-_Limit = Annotated[int | None, typer.Option(min=1, help="At most so many records of each label and data.")]
-_Resamples = Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap and the controls' folds.")]
-_Device = Annotated[str, typer.Option(help="auto, CPU, GPU.")]
-_Precision = Annotated[str, typer.Option(help="auto, f32 or bf16.")]
-_Threads = Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")]
 
 
 def evaluate(
     more: _More = None,
     *,
-    data: _Data = None,
-    real: _Real = None,
-    fake: _Fake = None,
+    data: DataOption = None,
+    real: RealOption = None,
+    fake: FakeOption = None,
     out: _Out = None,
-    as_json: _Json = False,
-    detector: _Detector = "laa_net_lite",
-    weights: _Weights = None,
+    as_json: JsonOption = False,
+    detector: DetectorOption = "laa_net_lite",
+    weights: WeightsOption = None,
     frames: _Frames = 32,
     level: _Level = "video",
     pooling: _Pooling = "mean",
@@ -63,14 +61,14 @@ def evaluate(
     flip: _Flip = False,
     min_face_px: _MinFace = 32.0,
     compat: _Compat = None,
-    operating_point: _Point = "fpr=0.05",
+    operating_point: PointOption = "fpr=0.05",
     threshold: _Threshold = None,
-    limit: _Limit = None,
-    resamples: _Resamples = 1000,
+    limit: LimitOption = None,
+    resamples: ResamplesOption = 1000,
     seed: _Seed = 0,
-    device: _Device = "auto",
-    precision: _Precision = "auto",
-    threads: _Threads = 0,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = 0,
 ) -> None:
     """Measure a detector on data with labels: AUC with interval, false alarms, and controls beside it.
 

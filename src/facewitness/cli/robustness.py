@@ -7,50 +7,49 @@ from typing import Annotated
 
 import typer
 
-_Data = Annotated[
-    list[str] | None, typer.Option("--data", metavar="SPEC", help="NAME:ROOT[:SPLIT] or prepared:DIR; may be repeated.")
-]
-_Real = Annotated[list[str] | None, typer.Option("--real", metavar="DIR", help="Real pictures and videos.")]
-_Fake = Annotated[list[str] | None, typer.Option("--fake", metavar="DIR", help="Forged pictures and videos.")]
+from facewitness.cli.options import (
+    DataOption,
+    DetectorOption,
+    DeviceOption,
+    FakeOption,
+    JsonOption,
+    LimitOption,
+    PointOption,
+    PrecisionOption,
+    RealOption,
+    ResamplesOption,
+    ThreadsOption,
+    WeightsOption,
+)
+
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for scores, JSON and HTML; goes on in it.")]
-_Detector = Annotated[str, typer.Option(metavar="NAME", help="See: facewitness list.")]
-_Weights = Annotated[Path | None, typer.Option(metavar="FILE", help="Weights instead of the packaged ones.")]
 _Names = Annotated[
     list[str] | None, typer.Option("--perturbation", metavar="NAME", help="May be repeated; all by default.")
 ]
 _Levels = Annotated[list[int] | None, typer.Option("--level", min=1, max=5, help="May be repeated; 1 to 5 by default.")]
 _Frames = Annotated[int, typer.Option(min=1, help="Frames sampled evenly from a video, held in memory.")]
-_Limit = Annotated[int | None, typer.Option(min=1, help="At most so many records of each label and set.")]
-_Point = Annotated[
-    str, typer.Option(metavar="POINT", help="fpr=RATE or error=RATE of the weights, or threshold=SCORE.")
-]
-_Resamples = Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Of noise, places and bootstrap.")]
-_Device = Annotated[str, typer.Option(help="auto, CPU, GPU.")]
-_Precision = Annotated[str, typer.Option(help="auto, f32 or bf16.")]
-_Threads = Annotated[int, typer.Option(min=0, help="Inference threads; 0 leaves it to the runtime.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print the JSON document instead of the table.")]
 
 
 def robustness(
     *,
     out: _Out,
-    data: _Data = None,
-    real: _Real = None,
-    fake: _Fake = None,
-    detector: _Detector = "laa_net_lite",
-    weights: _Weights = None,
+    data: DataOption = None,
+    real: RealOption = None,
+    fake: FakeOption = None,
+    detector: DetectorOption = "laa_net_lite",
+    weights: WeightsOption = None,
     perturbation_names: _Names = None,
     levels: _Levels = None,
     frames: _Frames = 8,
-    limit: _Limit = None,
-    operating_point: _Point = "fpr=0.05",
-    resamples: _Resamples = 1000,
+    limit: LimitOption = None,
+    operating_point: PointOption = "fpr=0.05",
+    resamples: ResamplesOption = 1000,
     seed: _Seed = 0,
-    device: _Device = "auto",
-    precision: _Precision = "auto",
-    threads: _Threads = 0,
-    as_json: _Json = False,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Score data as they are and under eleven kinds of changes in five levels.
 
