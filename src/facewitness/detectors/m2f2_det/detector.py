@@ -1,21 +1,21 @@
-"""M2F2-Det as a detector of face crops."""
+"""M2F2-Det as a detector of face crops: by OpenVINO from an exported file, by torch from a checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.detectors import CropScore
+from facewitness.detectors import CropScore, sigmoid
 from facewitness.detectors.m2f2_det.config import OFFICIAL_SOURCE
 from facewitness.detectors.m2f2_det.processor import M2F2Processor
 from facewitness.errors import ConfigError, MissingExtraError, WeightsError
 from facewitness.faces.crops import CropSpec
 from facewitness.records import OperatingPoint
-from facewitness.runtime import Precision, cpu_has_bf16
+from facewitness.runtime import InferenceSession, Precision, cpu_has_bf16
 from facewitness.score_maps import Calibration
 from facewitness.weights import WeightsRecord, sha256_of
 
@@ -33,50 +33,103 @@ CROP: Final = CropSpec(margin_ratio=1.3, size=336, border="shift")
 """The authors give cut faces and not how they cut them; 1.3 is the usual margin of FF++ crops, 336 px is CLIP's input,
 so that nothing is resized twice."""
 
+Maps = Sequence[NDArray[np.float32] | None]
 
-class M2F2Detector:
-    """Scores crops with an M2F2-Det network, by torch.
+
+class TorchRunner:
+    """Logits and evidence by torch.
 
     Args:
-        model: ``M2F2Det`` with a vision tower; it is baked and moved.
+        model: With a vision tower; it is moved and baked.
+        device: As `create`.
+        precision: As `create`.
+
+    Raises:
+        ConfigError: If the device is not there.
+    """
+
+    def __init__(self, model: M2F2Det, device: str, precision: Precision) -> None:
+        import torch
+
+        self._device = _pick_device(device)
+        self.device = str(self._device).upper()
+        self.precision = _pick_precision(precision, self._device.type)
+        self._dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
+        self.model = model.to(self._device, self._dtype).bake()
+
+    def __call__(self, pixels: Tensor) -> tuple[NDArray[np.float32], Maps]:
+        """``(B, 2)`` logits and one map, or None, per image."""
+        import torch
+
+        from facewitness.detectors.m2f2_det.model import evidence_map
+
+        with torch.inference_mode():
+            output = self.model(pixels.to(self._device, self._dtype))
+            logits = output.logits.float().cpu().numpy()
+            if output.cosine_map is None:
+                return logits, [None] * len(logits)
+            return logits, list(evidence_map(self.model, output.cosine_map).cpu().numpy())
+
+
+class FileRunner:
+    """Logits and evidence by OpenVINO.
+
+    Args:
+        network: What `export_checkpoint` wrote.
+        device: As `InferenceSession`.
+        precision: As `InferenceSession`.
+        threads: As `InferenceSession`.
+
+    Raises:
+        WeightsError: If the file has other outputs.
+    """
+
+    def __init__(self, network: Path, device: str, precision: Precision, threads: int) -> None:
+        self._session = InferenceSession(network, device=device, precision=precision, threads=threads)
+        if "logits" not in self._session.output_names:
+            msg = f"{network.name} has the outputs {list(self._session.output_names)}, expected logits"
+            raise WeightsError(msg)
+        self.device, self.precision = self._session.device, str(self._session.precision)
+
+    def __call__(self, pixels: Tensor) -> tuple[NDArray[np.float32], Maps]:
+        """``(B, 2)`` logits and one map, or None, per image."""
+        outputs = self._session.run(pixels.numpy())
+        logits = outputs["logits"]
+        return logits, list(outputs["evidence"]) if "evidence" in outputs else [None] * len(logits)
+
+
+class M2F2Detector:
+    """Scores crops with an M2F2-Det network.
+
+    Args:
+        runner: Computes logits and evidence maps.
+        processor: Crop to input.
+        mode: ``official`` or ``corrected``.
         weights_name: File that the user gave.
         weights_sha256: Its hash.
         record: The weights' record, where there is one.
-        device: ``auto`` (a GPU that torch sees, else the CPU) or any device of torch.
-        precision: ``auto`` is bf16 where the processor has it, else f32.
-
-    Raises:
-        ConfigError: If the device is not there or the network has no vision tower.
     """
 
     def __init__(
         self,
-        model: M2F2Det,
+        runner: TorchRunner | FileRunner,
         *,
+        processor: M2F2Processor,
+        mode: str,
         weights_name: str,
         weights_sha256: str,
         record: WeightsRecord | None = None,
-        device: str = "auto",
-        precision: Precision = "auto",
     ) -> None:
-        import torch
-
-        if not model.config.with_vision:
-            msg = f"{weights_name} has no CLIP tower; put the authors' vision_tower.pth beside it"
-            raise ConfigError(msg)
-        self.name, self.crop, self.mode = NAME, CROP, model.config.mode
+        self._run: Callable[[Tensor], tuple[NDArray[np.float32], Maps]] = runner
+        self.name, self.crop, self.mode = NAME, CROP, mode
         self.weights_name, self.weights_sha256 = weights_name, weights_sha256
-        self._device = _pick_device(device)
-        self.device = str(self._device).upper()
-        self.precision: str = _pick_precision(precision, self._device.type)
+        self.device, self.precision = runner.device, runner.precision
+        self.processor = processor
         self.operating_points: dict[str, OperatingPoint] = record.points() if record else {}
         self._calibration: Calibration | None = record.score_calibration() if record else None
         self.calibration_words = (
             f"{self._calibration.words}, fitted on {self._calibration.fitted_on}" if self._calibration else ""
         )
-        self.processor = M2F2Processor(model.config.vision.image_size)
-        self._dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
-        self.model = model.to(self._device, self._dtype).bake()
 
     def score(self, crops: Sequence[NDArray[np.uint8]]) -> list[CropScore]:
         """Score face crops.
@@ -86,54 +139,19 @@ class M2F2Detector:
 
         Returns:
             One entry per crop, in order: the softmax's share of "fake", calibrated where the record says how; with
-            prompts a heatmap, see `evidence_map`.
+            prompts a heatmap, see `facewitness.detectors.m2f2_det.model.evidence_map`.
         """
         scores: list[CropScore] = []
         for start in range(0, len(crops), _BATCH):
             batch = crops[start : start + _BATCH]
-            fakes, maps = self._run(batch)
+            logits, maps = self._run(self.processor(batch))
+            fakes = sigmoid(logits[:, 1] - logits[:, 0])
             if self._calibration is not None:
                 fakes = self._calibration.apply(fakes).astype(np.float32)
             for crop, fake, heat in zip(batch, fakes, maps, strict=True):
                 over = None if heat is None else self.processor.map_over_image(heat, crop.shape[0], crop.shape[1])
                 scores.append(CropScore(float(fake), calibrated=self._calibration is not None, heatmap=over))
         return scores
-
-    def _run(
-        self, crops: Sequence[NDArray[np.uint8]]
-    ) -> tuple[NDArray[np.float32], Sequence[NDArray[np.float32] | None]]:
-        """P(fake) and heatmaps of one batch."""
-        import torch
-
-        pixels = self.processor(crops).to(self._device, self._dtype)
-        with torch.inference_mode():
-            output = self.model(pixels)
-            fakes = output.logits.float().softmax(1)[:, 1].cpu().numpy()
-            if output.cosine_map is None:
-                return fakes, [None] * len(crops)
-            return fakes, list(evidence_map(self.model, output.cosine_map).cpu().numpy())
-
-
-def evidence_map(model: M2F2Det, cosine_map: Tensor) -> Tensor:
-    """Where the nearness of patches to the prompts speaks for a fake.
-
-    The sign of a cosine means nothing by itself: the head decides for each patch whether nearness speaks for or
-    against. A patch has 0 where it speaks for a real face or not at all; near 1 where it would settle the verdict if
-    all patches spoke alike.
-
-    Args:
-        model: The network, with prompts.
-        cosine_map: ``(B, patches)``, its output.
-
-    Returns:
-        ``(B, grid, grid)`` float32 in [0, 1].
-    """
-    count = cosine_map.shape[1]
-    first = 0 if model.config.variant == "cosine" else model.config.head_inputs - count
-    weights = model.head.weight[:, first : first + count].float()
-    said = (weights[1] - weights[0]) * model.text_gate.float() * cosine_map.float()
-    grid = model.config.vision.grid
-    return (said * count / 2).tanh().clamp(min=0).reshape(-1, grid, grid)
 
 
 def create(
@@ -147,16 +165,18 @@ def create(
 
     Args:
         weights: One of the authors' files (stage 1's ``.pth``; the detector's ``.pth`` with ``vision_tower.pth``
-            beside it; the folder of a LLaVA model), or ours (``.safetensors``).
-        device: ``auto``, ``cpu``, ``cuda`` or any device of torch.
+            beside it; the folder of a LLaVA model), ours (``.safetensors``), or an exported ``.onnx``, which is
+            faster.
+        device: ``auto``, ``cpu``, ``cuda`` or any device of torch; for an exported file of OpenVINO.
         precision: ``auto``, ``f32`` or ``bf16``.
-        threads: Threads of torch; 0 leaves the choice to it.
+        threads: Threads of inference; 0 leaves the choice to the runtime.
 
     Returns:
         The detector, in the mode of its weights.
 
     Raises:
-        WeightsError: Without weights, or when they are missing, unreadable, or not what their record says.
+        WeightsError: Without weights, or when they are missing, unreadable, without a CLIP tower, or not what their
+            record says.
         CheckpointError: If they do not fit.
         MissingExtraError: Without torch and transformers.
     """
@@ -166,25 +186,44 @@ def create(
     if not weights.exists():
         msg = f"no weights at {weights}; {OFFICIAL_SOURCE}"
         raise WeightsError(msg)
-    try:
-        import torch
-
-        from facewitness.detectors.m2f2_det.weights import load_model
-    except ImportError as error:
-        msg = f"detector {NAME!r} needs torch and transformers: pip install 'facewitness[torch]'"
-        raise MissingExtraError(msg) from error
-    record = WeightsRecord.beside(weights, detector=NAME) if weights.suffix == ".safetensors" else None
-    if threads > 0:
-        torch.set_num_threads(threads)
+    own = weights.suffix in (".safetensors", ".onnx")
+    record = WeightsRecord.beside(weights, detector=NAME) if own else None
     hashed = weights / _INDEX if weights.is_dir() else weights
+    runner: TorchRunner | FileRunner
+    if weights.suffix == ".onnx":
+        values = record.processor if record else {}
+        runner = FileRunner(weights, device, precision, threads)
+        processor, mode = M2F2Processor.from_record(values), str(values.get("mode", "official"))
+    else:
+        model = _load(weights, threads)
+        runner = TorchRunner(model, device, precision)
+        processor, mode = M2F2Processor(model.config.vision.image_size), model.config.mode
     return M2F2Detector(
-        load_model(weights),
+        runner,
+        processor=processor,
+        mode=mode,
         weights_name=weights.name,
         weights_sha256=sha256_of(hashed) if hashed.is_file() else "",
         record=record,
-        device=device,
-        precision=precision,
     )
+
+
+def _load(weights: Path, threads: int) -> M2F2Det:
+    """The network of a checkpoint; it must have its own tower."""
+    try:
+        import torch
+
+        from facewitness.detectors.m2f2_det.weights import VISION_FILE, load_model
+    except ImportError as error:
+        msg = f"detector {NAME!r} needs torch and transformers: pip install 'facewitness[torch]'"
+        raise MissingExtraError(msg) from error
+    if threads > 0:
+        torch.set_num_threads(threads)
+    model = load_model(weights)
+    if not model.config.with_vision:
+        msg = f"{weights.name} has no CLIP tower; put the authors' {VISION_FILE} beside it"
+        raise WeightsError(msg)
+    return model
 
 
 def _pick_device(device: str) -> torch.device:

@@ -185,6 +185,28 @@ class M2F2Det(nn.Module):
         return functional.cosine_similarity(patches, self.text_vector()[:, None], dim=-1)
 
 
+def evidence_map(model: M2F2Det, cosine_map: Tensor) -> Tensor:
+    """Where the nearness of patches to the prompts speaks for a fake.
+
+    The sign of a cosine means nothing by itself: the head decides for each patch whether nearness speaks for or
+    against. A patch has 0 where it speaks for a real face or not at all; near 1 where it would settle the verdict if
+    all patches spoke alike.
+
+    Args:
+        model: The network, with prompts.
+        cosine_map: ``(B, patches)``, its output.
+
+    Returns:
+        ``(B, grid, grid)`` float32 in [0, 1].
+    """
+    count = cosine_map.shape[1]
+    first = 0 if model.config.variant == "cosine" else model.config.head_inputs - count
+    weights = model.head.weight[:, first : first + count].float()
+    said = (weights[1] - weights[0]) * model.text_gate.float() * cosine_map.float()
+    grid = model.config.vision.grid
+    return (said * count / 2).tanh().clamp(min=0).reshape(-1, grid, grid)
+
+
 def _features(backbone: str) -> tuple[nn.Sequential, int]:
     """The convolutional part of torchvision, untrained, and its width."""
     import torchvision
