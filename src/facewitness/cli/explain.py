@@ -15,6 +15,7 @@ from facewitness.cli.model_choice import (
     PromptOption,
     QuestionOption,
 )
+from facewitness.cli.options import DetectorOption, PointOption, WeightsOption
 
 
 def explain(
@@ -26,9 +27,9 @@ def explain(
     ] = "",
     endpoint: Annotated[str, typer.Option(metavar="URL", help="OpenAI-compatible address, http or https.")] = "",
     prompt: PromptOption = "",
-    detector: Annotated[str, typer.Option(metavar="NAME", help="See: facewitness list.")] = "laa_net_lite",
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights instead of the packaged ones.")] = None,
-    operating_point: Annotated[str, typer.Option(metavar="POINT", help="As in facewitness analyze.")] = "fpr=0.05",
+    detector: DetectorOption = "laa_net_lite",
+    weights: WeightsOption = None,
+    operating_point: PointOption = "fpr=0.05",
     device: Annotated[str, typer.Option(help="Where detector and local model run: auto, CPU, GPU.")] = "auto",
     precision: Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the detector.")] = PrecisionChoice.AUTO,
     as_json: Annotated[

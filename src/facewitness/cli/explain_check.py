@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facewitness.cli.model_choice import KeyFileOption, KeyVariableOption, ModelChoice, PromptOption, QuestionOption
+from facewitness.cli.options import DetectorOption, PointOption, WeightsOption
 
 
 def explain_check(
@@ -24,9 +24,9 @@ def explain_check(
     prompt: PromptOption = "",
     limit: Annotated[int, typer.Option(min=1, help="Faces at most; each takes six answers.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same swaps of pictures.")] = 0,
-    detector: Annotated[str, typer.Option(metavar="NAME", help="See: facewitness list.")] = "laa_net_lite",
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights instead of the packaged ones.")] = None,
-    operating_point: Annotated[str, typer.Option(metavar="POINT", help="As in facewitness analyze.")] = "fpr=0.05",
+    detector: DetectorOption = "laa_net_lite",
+    weights: WeightsOption = None,
+    operating_point: PointOption = "fpr=0.05",
     device: Annotated[str, typer.Option(help="Where detector and local model run: auto, CPU, GPU.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
