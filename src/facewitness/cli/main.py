@@ -30,6 +30,7 @@ VERBS: Final[dict[str, str]] = {
     "demo-data": "facewitness.cli.demo_data:demo_data",
     "prepare": "facewitness.cli.prepare:prepare",
     "train": "facewitness.cli.train:train",
+    "merge": "facewitness.cli.merge:merge",
     "tune": "facewitness.cli.tune:tune",
     "evaluate": "facewitness.cli.evaluate:evaluate",
     "evaluate-answers": "facewitness.cli.evaluate_answers:evaluate_answers",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from facewitness.cli.analyze import PrecisionChoice
 
-_Detector = Annotated[str, typer.Argument(help="What to train: laa_net.")]
+_Detector = Annotated[str, typer.Argument(help="What to train: laa_net, m2f2_det.")]
 _Data = Annotated[Path, typer.Option(metavar="DIR", help="What `prepare` wrote; for lite, its data folders' root.")]
 _Recipe = Annotated[str, typer.Option(help="sbi, bi, corrected_sbi, corrected_bi, tiny_sbi, lite, a .toml or .yaml.")]
 _Run = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run; begun there, it goes on.")]
@@ -30,6 +30,11 @@ _Precision = Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the net
 _Threads = Annotated[int, typer.Option(min=0, help="Threads of torch; 0 takes every processor.")]
 _Workers = Annotated[int, typer.Option(min=0, help="Processes that make batches.")]
 _Pretrained = Annotated[bool, typer.Option(help="lite: start from ImageNet weights.")]
+_Images = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="stage2, stage3: pictures; default: beside the data.")
+]
+_DetectorWeights = Annotated[Path | None, typer.Option(metavar="FILE", help="stage2, stage3: the cosine detector.")]
+_Quantisation = Annotated[Literal["none", "8bit", "4bit"], typer.Option(help="stage3: bits of the frozen model.")]
 _Progress = Annotated[bool, typer.Option(help="Show a progress bar.")]
 
 
@@ -57,6 +62,9 @@ def train(
     workers: _Workers = 1,
     pretrained: _Pretrained = True,
     progress: _Progress = True,
+    images: _Images = None,
+    detector_weights: _DetectorWeights = None,
+    quantisation: _Quantisation = "none",
 ) -> None:
     """Train a detector; the same command again goes on after an interruption.
 
@@ -67,7 +75,12 @@ def train(
 
     Example: facewitness train laa_net --recipe tiny_sbi --data prepared --run runs/tiny
 
+    stage2 and stage3 of m2f2_det fine-tune a language model (--init) on a
+    JSON file of conversations (--data); merge puts the result in.
+
     Example: facewitness train laa_net --recipe sbi --data prepared --init b4.pth --devices 4 --dry-run
+
+    Example: facewitness train m2f2_det --recipe stage3 --data train.json --images c40/train --init stage2-merged
     """
     options = dict(locals())  # before anything else gets a name
     from facewitness.cli.training_run import TrainingRequest, run_training

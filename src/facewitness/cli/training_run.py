@@ -7,13 +7,15 @@ import logging
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import typer
 
 from facewitness.cli.analyze import PrecisionChoice
 from facewitness.datasets.prepared import SETTINGS_FILE
 from facewitness.errors import ConfigError, MissingExtraError
+
+Quantisation = Literal["none", "8bit", "4bit"]
 
 if TYPE_CHECKING:
     from facewitness.detectors.laa_net.lite.config import LiteRecipe
@@ -50,6 +52,9 @@ class TrainingRequest:
     workers: int = 1
     pretrained: bool = True
     progress: bool = True
+    images: Path | None = None
+    detector_weights: Path | None = None
+    quantisation: Quantisation = "none"
 
     @property
     def is_lite(self) -> bool:
@@ -96,6 +101,11 @@ def run_training(request: TrainingRequest) -> None:
         ConfigError: If options or data do not serve.
         MissingExtraError: Without the torch extra.
     """
+    from facewitness.cli.llava_training import SYSTEM, is_llava_recipe, train_language
+
+    if request.detector == SYSTEM and is_llava_recipe(request.recipe, request.data):
+        train_language(request, _machine(request))
+        return
     if request.detector not in ("laa_net", "laa_net_lite"):
         msg = f"detector must be laa_net (the recipe says which network), got {request.detector!r}"
         raise ConfigError(msg)

@@ -22,6 +22,7 @@ from facewitness.language.llava import LlavaNetwork, ScoreProjector
 from facewitness.language.llava_files import read_json
 from facewitness.language.llava_official import current_key
 from facewitness.language.llava_recipe import LlavaRecipe, LoraSettings
+from facewitness.language.models import Aspect
 from facewitness.networks.state import read_tensors
 
 ADAPTER_FILE: Final = "facewitness_adapter.json"
@@ -52,7 +53,7 @@ class AdapterNote:
     base: str
     detector: str = ""
     template: str = "vicuna_v1"
-    aspect: str = "crop"
+    aspect: Aspect = "crop"
     made_by: str = ""
 
 

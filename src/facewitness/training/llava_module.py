@@ -56,7 +56,8 @@ class LlavaTraining(LightningModule):
         self.last_step: dict[str, float] = {}
         self._losses: list[float] = []
         if recipe.gradient_checkpointing:
-            network.core.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            newer = getattr(network.core, "activation_checkpointing_enable", None)  # its name in newer versions
+            (newer or network.core.gradient_checkpointing_enable)({"use_reentrant": False})
 
     def train(self, mode: bool = True) -> LlavaTraining:
         """As any module; vision tower and detector stay in evaluation."""
@@ -86,6 +87,10 @@ class LlavaTraining(LightningModule):
             self.last_step = {"step": self.batches_done // self.recipe.accumulate, "loss": mean, "rate": rate}
             self._losses = []
         return loss
+
+    def transfer_batch_to_device(self, batch: Any, _device: torch.device, _loader: int) -> Any:
+        """Words and pictures become tensors where the model is."""
+        return batch
 
     def configure_optimizers(self) -> Any:
         """AdamW with a rate for the projectors and one for the rest."""
