@@ -29,7 +29,7 @@ def painted(caches, tmp_path_factory):
     """A copy of the tiny cache with faces painted after a few steps."""
     folder = tmp_path_factory.mktemp("painted") / "faces"
     shutil.copytree(caches / "faces", folder)
-    build_decoded(open_cache(folder), folder, steps=50, batch=4)
+    build_decoded(open_cache(folder), folder, steps=30, batch=3)
     return folder
 
 
@@ -71,7 +71,7 @@ def test_every_real_face_is_painted_and_no_other(painted):
 
 
 def test_longer_training_paints_better(painted, tmp_path):
-    """Against the faces themselves, after 50 steps and after 1."""
+    """Against the faces themselves, after 30 steps and after 1."""
     cache = open_cache(painted)
     rows = [i for i, row in enumerate(cache.rows) if row.label == 0]
     squares = np.stack([decoded_square(cache.faces[i]) for i in rows]).astype(int)
