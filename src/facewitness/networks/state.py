@@ -26,20 +26,27 @@ class _Inert:
 
     def __setstate__(self, _state: Any) -> None: ...
 
-    def __setitem__(self, _key: Any, _value: Any) -> None: ...
+
+class _InertTable:
+    """Stands in for a kind of dictionary: a plain one comes out of it."""
+
+    def __new__(cls, *_arguments: Any) -> Any:
+        return {}
 
 
-def inert(*names: str) -> tuple[type, ...]:
+def inert(*names: str, are_tables: bool = False) -> tuple[type, ...]:
     """Stand-ins for classes or functions that a file may name, for `read_tensors`.
 
     Args:
         names: Dotted, as the file names them, such as ``torch.optim.adam.Adam``.
+        are_tables: Whether they are kinds of dictionaries, which the file fills.
 
     Returns:
-        Classes of these names that keep and do nothing.
+        Classes of these names that keep and do nothing; tables become plain dictionaries.
     """
+    base = _InertTable if are_tables else _Inert
     parted = [name.rpartition(".") for name in names]
-    return tuple(type(last, (_Inert,), {"__module__": module}) for module, _, last in parted)
+    return tuple(type(last, (base,), {"__module__": module}) for module, _, last in parted)
 
 
 def some(names: Sequence[str], shown: int = _SHOWN) -> str:

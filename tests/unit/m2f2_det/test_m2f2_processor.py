@@ -14,7 +14,15 @@ from facewitness.networks.resampling import resize_and_cut, resize_bicubic
 
 @pytest.mark.parametrize(
     ("height", "width", "tall", "wide"),
-    [(31, 47, 60, 90), (90, 61, 33, 20), (40, 40, 40, 70), (17, 23, 17, 23), (200, 30, 36, 36), (99, 40, 80, 33), (1, 5, 4, 9)],
+    [
+        (31, 47, 60, 90),
+        (90, 61, 33, 20),
+        (40, 40, 40, 70),
+        (17, 23, 17, 23),
+        (200, 30, 36, 36),
+        (99, 40, 80, 33),
+        (1, 5, 4, 9),
+    ],
 )
 def test_resize_is_pillows_bit_for_bit(rng, height, width, tall, wide):
     images = rng.integers(0, 256, (2, height, width, 3), dtype=np.uint8)

@@ -134,7 +134,7 @@ def infer_config(file: OfficialFile, mode: Mode = "official") -> M2F2Config:
     keys = file.state
     try:
         projection = keys["deepfake_proj.0.weight"].shape
-        vision = _vision_size(keys) or ClipVisionSize(width=int(keys["vision_proj.0.weight"].shape[1]))
+        vision = _vision_size(keys) or _handed_in(keys)
         text = _text_size(keys)
         is_bridge = file.kind == "bridge"
         reduction = "bridge_adapter_proj.bridge_adapter_reduction.0.weight"
@@ -167,6 +167,14 @@ def _vision_size(keys: Mapping[str, Any]) -> ClipVisionSize | None:
         image_size=round((tokens - 1) ** 0.5) * patch,
         patch_size=patch,
     )
+
+
+def _handed_in(keys: Mapping[str, Any]) -> ClipVisionSize:
+    """What is known of a tower that another model runs: its width, and its patches from the head's inputs."""
+    width = int(keys["vision_proj.0.weight"].shape[1])
+    patches = int(keys["output.weight"].shape[1]) - 2 * int(keys["deepfake_proj.0.weight"].shape[0])
+    patch = ClipVisionSize().patch_size
+    return ClipVisionSize(width=width, heads=max(1, width // _HEAD_WIDTH), image_size=round(patches**0.5) * patch)
 
 
 def _text_size(keys: Mapping[str, Any]) -> ClipTextSize:

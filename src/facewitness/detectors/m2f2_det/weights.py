@@ -43,14 +43,13 @@ _STAND_INS: Final = inert(
     "torch.optim.adam.Adam",
     "torch.optim.adamw.AdamW",
     "torch.optim.sgd.SGD",
-    "collections.defaultdict",
     "builtins.dict",
     "numpy.core.multiarray.scalar",
     "numpy._core.multiarray.scalar",
     "numpy.dtype",
     "numpy.dtypes.Float64DType",
     "_codecs.encode",
-)
+) + inert("collections.defaultdict", are_tables=True)
 """What lies beside the weights in stage 1's files; none of it is built, and anything else is refused."""
 
 _T, _V = re.escape(TEXT), re.escape(VISION)
