@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from facewitness.language.generation import generate
 from facewitness.language.llava import Seen
 from facewitness.language.llava_files import LlavaPrecision, Quantisation
 from facewitness.language.llava_weights import LoadedLlava, load_folder
-from facewitness.language.models import Answer, Cancel, Evidence, Sampling, Stream
+from facewitness.language.models import Answer, Asking, Cancel, Evidence, Sampling, Stream
 from facewitness.language.splicing import Tokens, tokenise
 
 
@@ -94,9 +95,7 @@ class Llava:
         questions: Sequence[str],
         *,
         evidence: Sequence[Evidence | None] | None = None,
-        stream: Stream | None = None,
-        cancel: Cancel | None = None,
-        sampling: Sampling | None = None,
+        **how: Unpack[Asking],
     ) -> list[Answer]:
         """Answer questions in one batch; each picture is looked at once.
 
@@ -104,15 +103,13 @@ class Llava:
             images: One picture per question, or one for all; or what `see` made of them.
             questions: The questions.
             evidence: One per question, or one for all.
-            stream: Takes the pieces of the first answer.
-            cancel: Ends all.
-            sampling: How tokens are chosen.
+            how: Stream, cancel, sampling.
 
         Raises:
             ConfigError: If numbers of pictures and questions do not go together, or a score is needed and missing.
         """
         prompts = [self._tokens(self.template.prompt(question, deepfake=self.takes_score)) for question in questions]
-        return self._run(prompts, images, evidence, stream=stream, cancel=cancel, sampling=sampling)
+        return self._run(prompts, images, evidence, **how)
 
     def complete(
         self,
@@ -120,9 +117,7 @@ class Llava:
         prompts: Sequence[str],
         *,
         evidence: Sequence[Evidence | None] | None = None,
-        stream: Stream | None = None,
-        cancel: Cancel | None = None,
-        sampling: Sampling | None = None,
+        **how: Unpack[Asking],
     ) -> list[Answer]:
         """As `answers`, but the prompts are whole, with system, roles and placeholders, word for word.
 
@@ -134,14 +129,7 @@ class Llava:
                 most = f"at most one {DEEPFAKE}" if self.takes_score else f"no {DEEPFAKE}"
                 msg = f"a whole prompt for {self.name} needs one {IMAGE} and {most}, got {prompt!r}"
                 raise ConfigError(msg)
-        return self._run(
-            [self._tokens(prompt) for prompt in prompts],
-            images,
-            evidence,
-            stream=stream,
-            cancel=cancel,
-            sampling=sampling,
-        )
+        return self._run([self._tokens(prompt) for prompt in prompts], images, evidence, **how)
 
     def conversation(self, turns: Sequence[Turn]) -> Tokens:
         """A whole conversation as token ids with the labels that training takes."""
@@ -155,13 +143,9 @@ class Llava:
         prompts: Sequence[Tokens],
         images: Sequence[NDArray[np.uint8]] | Seen,
         evidence: Sequence[Evidence | None] | None,
-        *,
-        stream: Stream | None,
-        cancel: Cancel | None,
-        sampling: Sampling | None,
+        **how: Unpack[Asking],
     ) -> list[Answer]:
         started = time.perf_counter()
-        chosen = sampling or self.sampling
         seen = images if isinstance(images, Seen) else self.see(images)
         seen = _spread(seen, len(prompts))
         made = generate(
@@ -170,10 +154,10 @@ class Llava:
             prompts,
             seen,
             self._probabilities(prompts, evidence),
-            sampling=chosen,
+            sampling=how.get("sampling") or self.sampling,
             stop=self.template.stop,
-            stream=stream,
-            cancel=cancel,
+            stream=how.get("stream"),
+            cancel=how.get("cancel"),
         )
         seconds = time.perf_counter() - started
         return [Answer(one.text, self.name, one.finish_reason, len(one.ids), seconds) for one in made]

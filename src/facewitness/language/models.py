@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,3 +140,17 @@ class Sampling:
         if not 0 < self.top_p <= 1:
             msg = f"top_p must be above 0 and at most 1, got {self.top_p}"
             raise ConfigError(msg)
+
+
+class Asking(TypedDict, total=False):
+    """How a local model is asked, beside picture, question and evidence.
+
+    Attributes:
+        stream: Takes the pieces of the first answer.
+        cancel: Ends every answer early.
+        sampling: How tokens are chosen.
+    """
+
+    stream: Stream | None
+    cancel: Cancel | None
+    sampling: Sampling | None

@@ -42,7 +42,7 @@ def test_verbs_exist_and_show_an_example():
         "robustness",
         "calibrate",
     )
-    assert set(VERBS) == {*verbs, "compare", "export", "tune"}
+    assert set(VERBS) == {*verbs, "compare", "export", "merge", "tune"}
     for target in VERBS.values():
         module, _, function = target.partition(":")
         assert "facewitness " in (getattr(importlib.import_module(module), function).__doc__ or ""), target

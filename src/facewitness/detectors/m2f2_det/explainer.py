@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from facewitness.language.llava_answers import Llava
 from facewitness.language.llava_files import DETECTOR_FILE, LlavaPrecision, Quantisation, find_folder
 from facewitness.language.llava_official import DETECTOR_PREFIX
 from facewitness.language.llava_weights import LoadedLlava, load_folder, save_folder
-from facewitness.language.models import Answer, Cancel, Evidence, Sampling, Stream
+from facewitness.language.models import Answer, Asking, Evidence, Sampling
 from facewitness.networks.clip_sizes import ClipVisionSize
 
 _NAME = "m2f2_det"
@@ -90,12 +90,10 @@ class M2F2Explainer:
         question: str,
         *,
         evidence: Evidence | None = None,
-        stream: Stream | None = None,
-        cancel: Cancel | None = None,
-        sampling: Sampling | None = None,
+        **how: Unpack[Asking],
     ) -> Answer:
         """Answer one question; see `Llava.answer`. Without evidence the detector inside gives the score."""
-        return self.answers(image, [question], evidence=evidence, stream=stream, cancel=cancel, sampling=sampling)[0]
+        return self.answers(image, [question], evidence=evidence, **how)[0]
 
     def answers(
         self,
@@ -103,9 +101,7 @@ class M2F2Explainer:
         questions: Sequence[str],
         *,
         evidence: Evidence | None = None,
-        stream: Stream | None = None,
-        cancel: Cancel | None = None,
-        sampling: Sampling | None = None,
+        **how: Unpack[Asking],
     ) -> list[Answer]:
         """Answer several questions about one picture in one batch.
 
@@ -113,15 +109,11 @@ class M2F2Explainer:
             image: ``(H, W, 3)`` uint8 RGB.
             questions: The questions.
             evidence: A score to tell instead of the detector's own.
-            stream: Takes the pieces of the first answer.
-            cancel: Ends all.
-            sampling: How tokens are chosen.
+            how: Stream, cancel, sampling.
         """
         judged = self.judge([image])
         told = [evidence] if evidence is not None else judged.evidence()
-        return self.llava.answers(
-            judged.seen, questions, evidence=told, stream=stream, cancel=cancel, sampling=sampling
-        )
+        return self.llava.answers(judged.seen, questions, evidence=told, **how)
 
     def save(self, folder: Path, *, shard_size: str = "5GB") -> Path:
         """Write our folder: what `facewitness.language.llava_weights` writes, and the detector."""
