@@ -188,3 +188,18 @@ def sentence(text: str) -> str:
     """
     text = capitalised(text.strip())
     return text if not text or text.endswith((".", "!", "?", "…")) else text + "."
+
+
+def missing_words(data: object, names: Sequence[str], count: int) -> str:
+    """What a set's list names and its folder lacks, in one sentence.
+
+    Example:
+        >>> missing_words("ffpp:FF++", ["a.mp4", "b/"], 2)
+        'ffpp:FF++ is not whole: its list names 2 files or folders that are not there and do not count, first a.mp4'
+    """
+    what = (
+        "1 file or folder that is not there and does not count:"
+        if count == 1
+        else (f"{count} files or folders that are not there and do not count, first")
+    )
+    return f"{data} is not whole: its list names {what} {names[0]}"

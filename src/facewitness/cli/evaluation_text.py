@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from facewitness.cli.report_text import printable
+from facewitness.wording import missing_words
 
 _MOST_GROUPS = 30
 
@@ -49,6 +50,9 @@ def remarks(document: Mapping[str, Any]) -> list[str]:
     lines += [
         f"{one['spec']}: {one['real']} real, {one['fake']} fake, list {one['list_sha256'][:16]}"
         for one in document["data"]
+    ]
+    lines += [
+        missing_words(one["spec"], one["missing_first"], one["missing"]) for one in document["data"] if one["missing"]
     ]
     return lines
 

@@ -23,6 +23,7 @@ from facewitness.datasets.prepared import open_prepared
 from facewitness.datasets.records import SPLITS
 from facewitness.datasets.spec import DataSpec
 from facewitness.errors import ConfigError
+from facewitness.wording import missing_words
 
 _SHOWN = 10
 
@@ -54,7 +55,8 @@ def run(request: PrepareRequest) -> None:
     spec = _spec(request)
     settings = _settings(request)
     steps = request.steps or PRESETS[request.preset][2]
-    records = spec.index()
+    listing = spec.listing()
+    records = listing.records
     try:
         with FileProgress(len(records)) as progress:
 
@@ -75,9 +77,16 @@ def run(request: PrepareRequest) -> None:
     except KeyboardInterrupt:
         sys.stderr.write(f"stopped; the same command goes on where it was ({request.out})\n")
         raise
+    if listing.missing:
+        sys.stderr.write(f"facewitness: {printable(missing_words(spec, listing.missing, len(listing.missing)))}\n")
     written = _write_laa_json(request.out) if request.with_laa_json else []
     if request.as_json:
-        sys.stdout.write(json.dumps({"out": str(request.out), **asdict(summary), "laa_json": written}) + "\n")
+        sys.stdout.write(
+            json.dumps(
+                {"out": str(request.out), **asdict(summary), "missing": len(listing.missing), "laa_json": written}
+            )
+            + "\n"
+        )
     else:
         _show(summary, request.out, written)
     if summary.videos and len(summary.problems) == summary.videos:

@@ -140,7 +140,7 @@ def read_questions(path: Path) -> list[Question]:
         if isinstance(values, dict):
             return list(_keyed(values))
         return [question for value in values for question in _conversation(value)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, ConfigError):
             raise
         msg = f"{path} holds no DD-VQA questions: {type(error).__name__} {error}"

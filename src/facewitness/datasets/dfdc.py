@@ -6,7 +6,6 @@ Licence: DFDC terms of use. The smaller preview is `dfdcp`.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -18,6 +17,7 @@ from facewitness.datasets.listing import (
     index_of,
     names_in,
     place_of,
+    read_csv,
     read_json,
     read_text,
     sort_out,
@@ -153,11 +153,11 @@ def _kept(root: Path, names: str, labels: Mapping[str, Label]) -> list[str]:
 
 
 def _csv_labels(path: Path) -> Iterator[tuple[str, Label]]:
-    reader = csv.DictReader(read_text(path, "DFDC's labels").splitlines())
-    if not {"filename", "label"} <= set(reader.fieldnames or ()):
-        msg = f"{path}: expected the columns filename and label, got {', '.join(reader.fieldnames or ()) or 'none'}"
+    columns, rows = read_csv(path, "DFDC's labels")
+    if not {"filename", "label"} <= set(columns):
+        msg = f"{path}: expected the columns filename and label, got {', '.join(columns) or 'none'}"
         raise ConfigError(msg)
-    for row in reader:
+    for row in rows:
         yield PurePosixPath(row["filename"]).stem, _label(row["label"], path, row["filename"])
 
 

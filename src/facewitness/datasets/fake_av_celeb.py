@@ -6,13 +6,12 @@ Licence: research only, given on request; the form is linked at https://github.c
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facewitness.datasets.listing import VIDEOS, Listing, chosen, index_of, read_text, sort_out, wanted
+from facewitness.datasets.listing import VIDEOS, Listing, chosen, index_of, read_csv, sort_out, wanted
 from facewitness.datasets.records import SPLITS, DatasetInfo, Record
 from facewitness.datasets.splits import seed_of, split_by_person
 from facewitness.errors import ConfigError
@@ -78,13 +77,12 @@ def looks_like(root: Path) -> bool:
 
 def _named(table: Path) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Folder, file name and further columns of each row."""
-    lines = read_text(table, "FakeAVCeleb's table").splitlines()
-    reader = csv.DictReader(lines)
-    if not {"type", "race", "gender", "path", "source"} <= set(reader.fieldnames or ()):
-        msg = f"{table} lacks one of the columns source, type, race, gender, path; got {reader.fieldnames}"
+    columns, rows = read_csv(table, "FakeAVCeleb's table")
+    if not {"type", "race", "gender", "path", "source"} <= set(columns):
+        msg = f"{table} lacks one of the columns source, type, race, gender, path; got {columns}"
         raise ConfigError(msg)
-    for number, row in enumerate(reader, start=2):
-        values = {key or "folder": value or "" for key, value in row.items() if not isinstance(value, list)}
+    for number, row in enumerate(rows, start=2):
+        values = {key or "folder": value for key, value in row.items()}
         if values["type"] not in TYPES or not values["path"]:
             msg = f"{table}, line {number}: type must be one of {TYPES} and path a file name, got {values['type']!r}"
             raise ConfigError(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -240,9 +241,24 @@ def read_json(path: Path, what: str) -> Any:
     """
     try:
         return json.loads(read_text(path, what))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nested too deep
         msg = error if isinstance(error, ConfigError) else f"expected {what} at {path}, which is no JSON: {error}"
         raise ConfigError(str(msg)) from error
+
+
+def read_csv(path: Path, what: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows of a CSV file with a heading; cells beyond the heading are dropped.
+
+    Raises:
+        ConfigError: If it cannot be read or is no CSV; names the file and what it should be.
+    """
+    try:
+        reader = csv.DictReader(read_text(path, what).splitlines(keepends=True))
+        rows = [{k: v or "" for k, v in row.items() if isinstance(k, str)} for row in reader]
+    except csv.Error as error:
+        msg = f"expected {what} at {path}, which is no CSV: {error}"
+        raise ConfigError(msg) from error
+    return list(reader.fieldnames or ()), rows
 
 
 def wanted(split: str | None, splits: Sequence[str], title: str) -> tuple[str, ...]:

@@ -5,14 +5,13 @@ Citation and licence: those of the user's own data.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facewitness.datasets.folder import split_of
-from facewitness.datasets.listing import PICTURES, Listing, index_of, read_json, read_text, sort_out, wanted
+from facewitness.datasets.listing import PICTURES, Listing, index_of, read_csv, read_json, read_text, sort_out, wanted
 from facewitness.datasets.records import SPLITS, DatasetInfo, MediaKind, Record
 from facewitness.errors import ConfigError
 from facewitness.records import Label
@@ -91,13 +90,12 @@ def read_rows(table: Path) -> list[dict[str, str]]:
         ConfigError: If it cannot be read or is no table.
     """
     if table.suffix.lower() == ".csv":
-        lines = read_text(table, "a table of files").splitlines(keepends=True)
-        return [{k: v or "" for k, v in row.items() if isinstance(k, str)} for row in csv.DictReader(lines)]
+        return read_csv(table, "a table of files")[1]
     if table.suffix.lower() == ".jsonl":
         text = read_text(table, "a table of files")
         try:
             values: Any = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             msg = f"{table} has a line that is no JSON: {error}"
             raise ConfigError(msg) from error
     else:

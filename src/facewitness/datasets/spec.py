@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from facewitness.datasets import DATASETS
 from facewitness.datasets.listing import Listing, listing_of
@@ -35,7 +35,7 @@ class DataSpec:
         """Read ``NAME:ROOT[:SPLIT][?option=value&...]``.
 
         Raises:
-            ConfigError: If the text has another form.
+            ConfigError: If the text has another form, or an option no value or two.
             UnknownNameError: If no data set has that name.
 
         Example:
@@ -50,7 +50,7 @@ class DataSpec:
             msg = f"expected data as NAME:ROOT[:SPLIT][?option=value], such as ffpp:data/FF++:test, got {text!r}"
             raise ConfigError(msg)
         DATASETS.entry(name)
-        return cls(name, Path(root), None if split == "all" else split, dict(parse_qsl(query)))
+        return cls(name, Path(root), None if split == "all" else split, _options(query, text))
 
     def index(self) -> list[Record]:
         """The records, as the set's own ``index`` lists them.
@@ -81,3 +81,18 @@ class DataSpec:
         options = "&".join(f"{key}={value}" for key, value in self.options.items())
         split = f":{self.split}" if self.split else ""
         return f"{self.name}:{self.root}{split}" + (f"?{options}" if options else "")
+
+
+def _options(query: str, text: str) -> dict[str, str]:
+    """``option=value&...``; ``%`` escapes are read, a ``+`` stays one, as file names hold it."""
+    options: dict[str, str] = {}
+    for part in filter(None, query.split("&")):
+        key, equals, value = part.partition("=")
+        if not key or not equals:
+            msg = f"expected options as option=value, parted by &, got {part!r} in {text!r}"
+            raise ConfigError(msg)
+        if key in options:
+            msg = f"option {key!r} is given twice in {text!r}"
+            raise ConfigError(msg)
+        options[key] = unquote(value)
+    return options

@@ -32,6 +32,7 @@ class DataSource:
         records: In the order of the set.
         fingerprint: Of prepared data; empty for data as they are.
         prepared: Video id to what was prepared of it; None for data as they are.
+        missing: What the set's list names and its folder lacks; a folder of which nothing is there counts as one.
     """
 
     spec: str
@@ -39,6 +40,7 @@ class DataSource:
     records: tuple[Record, ...]
     fingerprint: str = ""
     prepared: Mapping[str, PreparedVideo] | None = field(default=None, repr=False)
+    missing: tuple[str, ...] = ()
 
     @property
     def has_masks(self) -> bool:
@@ -104,7 +106,8 @@ def open_source(text: str, *, limit: int | None = None) -> DataSource:
 
 def _open_spec(text: str) -> DataSource:
     spec = DataSpec.parse(text)
-    return DataSource(str(spec), spec.root, tuple(spec.index()))
+    listing = spec.listing()
+    return DataSource(str(spec), spec.root, listing.records, missing=listing.missing)
 
 
 def _open_prepared(text: str) -> DataSource:

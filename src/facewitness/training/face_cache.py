@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness.datasets.listing import read_csv
 from facewitness.errors import ConfigError, FaceError, MediaError
 from facewitness.faces.crops import CropSpec, apply_affine, crop_face
 from facewitness.faces.finder import FaceFinder
@@ -67,10 +68,8 @@ def read_manifest(root: Path, groups: Sequence[str] = (), *, split: str | None =
     if not path.is_file():
         msg = f"expected {path} with columns file, label, identity; create it or give another --data"
         raise ConfigError(msg)
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        columns, raw = set(reader.fieldnames or ()), list(reader)
-    missing = {"file", "label", "identity"} - columns
+    columns, raw = read_csv(path, "a table of faces")
+    missing = {"file", "label", "identity"} - set(columns)
     if missing:
         msg = f"{path} lacks the columns {sorted(missing)}"
         raise ConfigError(msg)

@@ -216,3 +216,20 @@ def test_core_install_needs_neither_torch_nor_pyarrow(data):
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT / "tests")}, check=False)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)) >= KEYS
+
+
+def test_what_a_list_names_and_the_folder_lacks_is_said(data, capsys, tmp_path):
+    rows = [("real/swap/00.png", 0), ("real/swap/01.png", 0), ("fake/swap/00.png", 1), ("fake/swap/01.png", 1)]
+    lost = [("fake/swap/99.png", 1), ("nowhere/1.png", 1), ("nowhere/2.png", 1)]
+    table = "".join(f"{name},{label}\n" for name, label in [*rows, *lost])
+    (data / "list.csv").write_text("file,label\n" + table)
+    asked = ["evaluate", "--data", f"manifest:{data}?file=list.csv", *MACHINE, "--out", str(tmp_path / "out")]
+    assert main(asked) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "is not whole: its list names 2 files or folders that are not there and do not count" in shown
+    assert "first fake/swap/99.png" in shown
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "is not whole: 2 of what its list names are not there, such as fake/swap/99.png" in page
+    assert main([*asked, "--json"]) == 0
+    found, _ = printed(capsys)
+    assert (found["data"][0]["missing"], found["data"][0]["missing_first"]) == (2, ["fake/swap/99.png", "nowhere/"])

@@ -185,3 +185,24 @@ def test_group_split_follows_chains():
     chain = [record(f"v{i}", f"p{i}", f"p{i + 1}") for i in range(10)]
     assert len({r.split for r in split_by_group(chain, seed=0)}) == 1
     assert split_by_group([record("nobody")], seed=0)[0].split == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "file,label\n" + "a" * 200_000 + ",real\n", "a.csv, which is no CSV: field larger"),
+        ("a.json", "[" * 100_000, "a.json, which is no JSON: maximum recursion"),
+        ("a.jsonl", "[" * 100_000, "a.jsonl has a line that is no JSON: maximum recursion"),
+    ],
+)
+def test_tables_that_break_their_readers_are_named_errors(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        manifest.index(tmp_path, file=name)
+
+
+def test_options_of_a_spec_are_all_read_or_refused():
+    assert DataSpec.parse("manifest:a?file=b+c%20d.csv").options == {"file": "b+c d.csv"}
+    for text in ("ffpp:a:test?compression", "ffpp:a?=c23", "ffpp:a?media=videos&media=frames"):
+        with pytest.raises(ConfigError, match="option"):
+            DataSpec.parse(text)
