@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from facewitness.datasets.listing import read_json
-from facewitness.datasets.records import SPLITS, DatasetInfo
+from facewitness.datasets.records import DatasetInfo
 from facewitness.errors import ConfigError
 
 TITLE: Final = "FF++"
@@ -96,8 +96,3 @@ def fake_ids(pairs: list[Pair]) -> Iterator[Pair]:
         [('054', '071'), ('071', '054')]
     """
     return iter(sorted({(a, b) for pair in pairs for a, b in (pair, pair[::-1])}))
-
-
-def split_of_ids(root: Path) -> dict[str, str]:
-    """Split of every id of a real video."""
-    return {name: split for split in SPLITS for name in real_ids(read_pairs(root, split))}

@@ -47,16 +47,13 @@ class StepMeasure:
         return self.images / self.seconds
 
 
-def measure_steps(
-    model: LaaNet, recipe: TrainingRecipe, batch: LaaBatch, *, steps: int = _MEASURED_STEPS
-) -> StepMeasure:
+def measure_steps(model: LaaNet, recipe: TrainingRecipe, batch: LaaBatch) -> StepMeasure:
     """Train on one batch a few times and take the time of the fastest step; the network is changed by it.
 
     Args:
         model: The network, with its backbone thawed.
         recipe: Losses and optimiser.
         batch: What to train on.
-        steps: How many steps.
     """
     model = model.train().to(memory_format=torch.channels_last)
     step, optimizer = LaaStep(model, recipe), make_optimizer(model, recipe)
@@ -69,13 +66,13 @@ def measure_steps(
         return tensor
 
     counts, taken = counts_of([batch]), []
-    for number in range(steps):
+    for number in range(_MEASURED_STEPS):
         closure = step.closure(optimizer, [batch], counts, seed=(recipe.seed, number))
         start = time.perf_counter()
         optimizer.step(closure)  # type: ignore[arg-type]  # torch wants a float, SAM takes any loss
         taken.append(time.perf_counter() - start)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        closure = step.closure(optimizer, [batch], counts, seed=(recipe.seed, steps), backward=lambda _: None)
+        closure = step.closure(optimizer, [batch], counts, seed=(recipe.seed, _MEASURED_STEPS), backward=lambda _: None)
         closure()
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
     return StepMeasure(len(batch.labels), min(taken), sum(n for place, n in kept.items() if place not in weights))

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
-
 from facewitness.errors import ConfigError
-from facewitness.training.sam import Sam
 
 
 def boosted_linear_decay(epoch: int, *, epochs: int, start_decay: int | None = None, booster: float = 4.0) -> float:
@@ -37,12 +33,3 @@ def boosted_linear_decay(epoch: int, *, epochs: int, start_decay: int | None = N
     if epoch < peak:
         return 1 + (booster - 1) * epoch / peak
     return max(0.0, booster * (epochs - epoch) / (epochs - peak))
-
-
-def boosted_linear_scheduler(optimizer: Optimizer, *, epochs: int, booster: float = 4.0) -> LambdaLR:
-    """`boosted_linear_decay` as a scheduler; step it once per epoch.
-
-    On a `Sam` it drives the inner optimiser, whose ``step`` is the one that is always called.
-    """
-    driven = optimizer.inner if isinstance(optimizer, Sam) else optimizer
-    return LambdaLR(driven, lambda epoch: boosted_linear_decay(epoch, epochs=epochs, booster=booster))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from facewitness.datasets import ffpp, ffpp_crops, ffpp_hdf5
 from facewitness.datasets.demo_media import EmptyMaker
-from facewitness.datasets.ffpp_lists import DEMO_PAIRS, METHODS, read_pairs, split_of_ids
+from facewitness.datasets.ffpp_lists import DEMO_PAIRS, METHODS, read_pairs
 from facewitness.datasets.spec import DataSpec
 from facewitness.errors import ConfigError, MissingExtraError
 from facewitness.records import Label
@@ -41,7 +41,9 @@ def whole(tmp_path_factory):
 def test_the_official_lists(tmp_path):
     pairs = {split: read_pairs(tmp_path, split) for split in PER_SPLIT}
     assert {split: len(p) for split, p in pairs.items()} == {"train": 360, "val": 70, "test": 70}
-    assert sorted(split_of_ids(tmp_path)) == [f"{i:03d}" for i in range(1000)]
+    assert sorted(name for listed in pairs.values() for pair in listed for name in pair) == [
+        f"{i:03d}" for i in range(1000)
+    ]
     for split, demo in DEMO_PAIRS.items():
         assert list(demo) == pairs[split][: len(demo)]
 
@@ -57,7 +59,7 @@ def test_the_whole_set_has_720_140_140_videos_per_method(whole):
 
 
 def test_splits_share_no_person(whole):
-    split_of = split_of_ids(whole)
+    split_of = {name: split for split in PER_SPLIT for pair in read_pairs(whole, split) for name in pair}
     assert all({split_of[i] for i in r.identities} == {r.split} for r in ffpp.index(whole))
 
 

@@ -97,19 +97,18 @@ class SpaceGuard:
         out: Where is written.
         total: Videos to come.
         least_bytes: What they will take at the very least, checked at once.
-        reserve_bytes: Never to be used.
 
     Raises:
         ConfigError: If there is too little room from the start.
     """
 
+    _RESERVE = _GIB // 2  # never to be used
     _SURE_AFTER = 16
     _DOUBT = 0.8  # the first videos may be longer than the others
 
-    def __init__(self, out: Path, total: int, least_bytes: int, *, reserve_bytes: int = _GIB // 2) -> None:
+    def __init__(self, out: Path, total: int, least_bytes: int) -> None:
         self._out = out
         self._left = total
-        self._reserve = reserve_bytes
         self._written = self._done = self._largest = 0
         self._require(least_bytes, "at the very least")
 
@@ -130,10 +129,10 @@ class SpaceGuard:
 
     def _require(self, needed: int, what: str) -> None:
         free = shutil.disk_usage(self._out).free
-        if free - self._reserve < needed:
+        if free - self._RESERVE < needed:
             msg = (
                 f"{self._out}: {needed / _GIB:.2f} GiB are needed {what}, {free / _GIB:.2f} GiB are free, "
-                f"{self._reserve / _GIB:.2f} of which stay unused; make room and run the same command again, it goes "
+                f"{self._RESERVE / _GIB:.2f} of which stay unused; make room and run the same command again, it goes "
                 "on where it stopped; or take fewer --frames, a smaller --size or --picture jpeg"
             )
             raise ConfigError(msg)

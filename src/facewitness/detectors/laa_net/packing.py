@@ -22,7 +22,6 @@ def export_checkpoint(
     *,
     size: int | None = None,
     protocol: Protocol | None = None,
-    licence: str | None = None,
 ) -> WeightsRecord:
     """Export a checkpoint, check the file against the network, and write its record.
 
@@ -32,7 +31,6 @@ def export_checkpoint(
         size: Side of the input in pixels; None takes the network's.
         protocol: Preprocessing that the weights were trained for; None takes that of the checkpoint's record, or
             ``sbi``.
-        licence: Terms of the weights, in words; None takes those of the checkpoint's record, or the authors'.
 
     Returns:
         The record.
@@ -59,7 +57,7 @@ def export_checkpoint(
         file=target.name,
         sha256=sha256_of(target),
         detector="laa_net",
-        licence=licence or (own.licence if own else _LICENCE),
+        licence=own.licence if own else _LICENCE,
         trained_on=own.trained_on if own else "see the checkpoint",
         recipe=f"exported from {checkpoint.name}, sha256 {sha256_of(checkpoint)}",
         processor={**processor.to_record(), "mode": model.config.mode},
