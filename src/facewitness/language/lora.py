@@ -125,7 +125,10 @@ def prepare(network: LlavaNetwork, recipe: LlavaRecipe) -> Any:
     if "score_projector" in recipe.train and network.score_projector is None:
         made = ScoreProjector(network.core.config.text_config.hidden_size)
         network.score_projector = made.to(network.device)
+        network.score_projector.requires_grad_(requires_grad=False)
     tuner = add_lora(network, recipe.lora) if recipe.has_lora else None
+    for value in trained_state(network).values():
+        value.data = value.data.float()  # small steps are lost in bfloat16, which the frozen weights may have
     if "score_projector" in recipe.train and network.score_projector is not None:
         network.score_projector.float().requires_grad_()
     if "projector" in recipe.train:

@@ -123,9 +123,18 @@ def batch_order(count: int, recipe: LlavaRecipe, processes: int = 1) -> list[NDA
 
     Returns:
         Arrays of ``batch_items * processes`` indices; a multiple of ``accumulate`` per epoch.
+
+    Raises:
+        ConfigError: If there are fewer conversations than a step takes.
     """
     size = recipe.batch_items * processes
     step = size * recipe.accumulate
+    if count < step:
+        msg = (
+            f"a step takes {step} conversations ({processes} x {recipe.batch_items} x {recipe.accumulate}), but there "
+            f"are {count}; lower batch_items or accumulate"
+        )
+        raise ConfigError(msg)
     found: list[NDArray[np.int64]] = []
     for epoch in range(recipe.epochs):
         order = np.random.default_rng((recipe.seed, epoch)).permutation(count)

@@ -84,7 +84,7 @@ def plan_llava(job: LlavaRun) -> LaaPlan:
             ("step", f"{per_step} conversations ({machine.processes} processes, {recipe.accumulate} batches each)"),
             ("steps", f"{steps} in {recipe.epochs} epochs"),
             ("computes", f"{machine.device}, strategy {machine.strategy}, {machine.lightning_precision}"),
-            ("memory", _memory_words(sizes, recipe)),
+            ("memory", _memory_words(sizes, recipe) + _sharding_words(machine.strategy)),
         )
     )
 
@@ -139,6 +139,10 @@ def _detector_words(job: LlavaRun, network: LlavaNetwork) -> str:
     if network.score_projector is None:
         return "none: the model takes no score"
     return f"{job.detector or 'that of the model'}, frozen"
+
+
+def _sharding_words(strategy: str) -> str:
+    return "; before sharding" if "deepspeed" in strategy or "fsdp" in strategy else ""
 
 
 def _memory_words(sizes: LlavaSizes, recipe: LlavaRecipe) -> str:

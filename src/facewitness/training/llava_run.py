@@ -6,6 +6,7 @@ import logging
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from facewitness.detectors.m2f2_det.explainer import detector_of, judge
 from facewitness.detectors.m2f2_det.model import M2F2Det
-from facewitness.errors import ConfigError
+from facewitness.errors import ConfigError, MissingExtraError
 from facewitness.language.llava_files import LlavaPrecision, Quantisation
 from facewitness.language.llava_recipe import LlavaRecipe
 from facewitness.language.llava_weights import LoadedLlava, load_folder
@@ -71,10 +72,14 @@ class LlavaRun:
 
         Raises:
             ConfigError: If they do not go together.
+            MissingExtraError: If DeepSpeed is asked for and not installed.
         """
         if self.save_every < 1 or self.machine.processes < 1:
             msg = "save_every, devices and num_nodes must be at least 1"
             raise ConfigError(msg)
+        if "deepspeed" in self.machine.strategy and find_spec("deepspeed") is None:
+            msg = f"strategy {self.machine.strategy} needs DeepSpeed: pip install deepspeed"
+            raise MissingExtraError(msg)
         if not self.model:
             msg = "fine-tuning needs a model to start from: give a folder or a hub id as --init"
             raise ConfigError(msg)

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from facewitness.errors import CheckpointError, ConfigError, WeightsError
+from facewitness.language.conversations import IGNORE
 from facewitness.language.llava_merge import merge, probe
 from facewitness.language.llava_recipe import LlavaRecipe, LoraSettings
 from facewitness.language.lora import (
@@ -28,6 +29,7 @@ from facewitness.language.lora import (
     save_adapter,
     trained_state,
 )
+from facewitness.language.splicing import Tokens
 from unit.language import tiny_llava
 
 RECIPE = LlavaRecipe(lora=LoraSettings(rank=4, alpha=8, dropout=0.0))
@@ -78,6 +80,18 @@ def test_a_recipe_trains_what_it_names(train, wanted):
     prepare(network, LlavaRecipe(train=train))
     found = {"lora" if ".lora_" in n else n.rsplit(".", 2)[0] for n in trained_state(network)}
     assert found == wanted
+
+
+def test_what_is_trained_is_float32_in_a_bfloat16_model():
+    network = tiny_llava.network().to(torch.bfloat16)
+    prepare(network, RECIPE)
+    assert {value.dtype for value in trained_state(network).values()} == {torch.float32}
+    frozen = {v.dtype for n, v in network.named_parameters() if not v.requires_grad}
+    assert frozen == {torch.bfloat16}
+    words = Tokens((1, 5, 6, 7), (IGNORE, 5, 6, 7))
+    network([words]).loss.backward()
+    moved = [n for n, v in trained_state(network).items() if ".lora_B" in n and v.grad is not None and v.grad.any()]
+    assert len(moved) == 14
 
 
 def test_a_missing_score_projector_is_made():

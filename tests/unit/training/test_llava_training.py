@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 
 from facewitness.cli.main import main
 from facewitness.detectors.m2f2_det.explainer import load_explainer, load_pair
-from facewitness.errors import ConfigError
+from facewitness.errors import ConfigError, MissingExtraError
 from facewitness.language.llava_merge import probe
 from facewitness.language.llava_recipe import load_llava_recipe
 from facewitness.language.llava_weights import load_folder
@@ -220,7 +221,7 @@ def test_the_plan_counts_without_loading(place, tmp_path):
 def test_the_verb_prints_the_plan_and_trains(place, tmp_path, capsys):
     arguments = ["train", "m2f2_det", "--recipe", "stage3", "--data", str(place / "data" / "train.json")]
     arguments += ["--init", str(place / "model"), "--run", str(tmp_path), "--device", "cpu", "--threads", "1"]
-    arguments += ["--set", "lora.rank=2", "--batch", "6", "--no-progress", "--workers", "0"]
+    arguments += ["--set", "lora.rank=2", "--set", "accumulate=1", "--batch", "6", "--no-progress", "--workers", "0"]
     assert main([*arguments, "--dry-run"]) == 0
     assert "memory" in capsys.readouterr().out
     assert main(arguments) == 0
@@ -235,6 +236,19 @@ def test_the_authors_recipes():
     assert (two.train, two.batch_items * two.accumulate, two.projector_rate) == (("score_projector",), 240, 2e-5)
     assert (three.lora.rank, three.lora.alpha, three.lora.dropout) == (128, 256, 0.05)
     assert three.batch_items * three.accumulate == 120
+
+
+def test_a_step_larger_than_the_data_is_refused():
+    with pytest.raises(ConfigError, match="a step takes 6 conversations"):
+        batch_order(5, RECIPE)
+
+
+def test_sharding_needs_its_package(place, tmp_path):
+    pytest.importorskip("lightning")
+    if find_spec("deepspeed") is not None:
+        pytest.skip("DeepSpeed is installed")
+    with pytest.raises(MissingExtraError, match="pip install deepspeed"):
+        job(place, tmp_path, machine=replace(MACHINE, strategy="deepspeed_stage_3"))
 
 
 def test_missing_pictures_are_counted(place, tmp_path):
