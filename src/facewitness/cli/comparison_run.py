@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from facewitness.cli.evaluation_run import (
     RESULTS_FILE,
@@ -19,8 +17,8 @@ from facewitness.cli.evaluation_run import (
     evaluate_request,
     write_results,
 )
-from facewitness.cli.evaluation_text import number
 from facewitness.cli.report_text import printable
+from facewitness.cli.tables import number, results_console, results_table, say
 from facewitness.detectors import DETECTORS
 from facewitness.errors import ConfigError
 from facewitness.evaluation.comparison import Comparison, compare
@@ -127,7 +125,7 @@ def _shared_rules(one: Side, two: Side, given: Mapping[str, Any]) -> dict[str, A
         if len(set(known.values())) > 1:
             said = ", ".join(f"{side} {value}" for side, value in known.items())
             msg = f"the runs differ in {name}: {said}; "
-            msg += "run both alike" if name == "flip" else f"choose one with --{name.replace('_', '-')}"
+            msg += f"choose one with --{name.replace('_', '-')}" if name in given else "run both alike"
             raise ConfigError(msg)
         rules[name] = next(iter(known.values()))
     return rules
@@ -200,12 +198,9 @@ def _scored_side(request: ComparisonRequest, place: int, name: str, weights: Pat
 
 
 def _print(found: Comparison, one: Side, two: Side) -> None:
-    console = Console(width=None if Console().is_terminal else 120, highlight=False)
+    console = results_console()
     console.print(f"{found.n_real} real and {found.n_fake} fake videos scored by both")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for heading in ("AUC", "right", "FAKE from"):
-        table.add_column(heading, justify="right")
+    table = results_table(("", "AUC", "right", "FAKE from"))
     count, both = found.n_real + found.n_fake, found.disagreement.both_right
     aucs = (found.auc.value_a, found.auc.value_b)
     only = (found.disagreement.only_a, found.disagreement.only_b)
@@ -214,7 +209,7 @@ def _print(found: Comparison, one: Side, two: Side) -> None:
         table.add_row(escape(printable(side.name)), number(auc), right, number(side.threshold))
     console.print(table)
     for line in words(found, one.name, two.name):
-        console.print(escape(printable(line)), soft_wrap=True)
+        say(console, line)
 
 
 def words(found: Comparison, one: str, two: str) -> list[str]:

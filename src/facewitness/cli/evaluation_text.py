@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from facewitness.cli.report_text import printable
+from facewitness.cli.tables import number, results_console, results_table, say
 from facewitness.wording import missing_words
 
 _MOST_GROUPS = 30
@@ -17,9 +17,9 @@ _MOST_GROUPS = 30
 
 def print_document(document: Mapping[str, Any]) -> None:
     """Print the numbers, the controls, the groups and where the threshold came from, on standard output."""
-    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    console = results_console()
     protocol, result = document["protocol"], document["result"]
-    _say(console, f"{protocol['detector']} ({protocol['mode']}), {protocol['precision']} on {protocol['device']}")
+    say(console, f"{protocol['detector']} ({protocol['mode']}), {protocol['precision']} on {protocol['device']}")
     _print_levels(console, document, result)
     for title, rows in (
         ("data set", _datasets(result)),
@@ -35,7 +35,7 @@ def print_document(document: Mapping[str, Any]) -> None:
     for report in document["compat"]:
         _print_compat(console, report)
     for line in remarks(document):
-        _say(console, line)
+        say(console, line)
 
 
 def remarks(document: Mapping[str, Any]) -> list[str]:
@@ -57,29 +57,13 @@ def remarks(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def number(value: float | None) -> str:
-    """Three decimals; a dash where there is no number."""
-    return "-" if value is None else f"{value:.3f}"
-
-
 def interval(row: Mapping[str, Any]) -> str:
     """An AUC with its interval."""
     return f"{number(row['auc'])} [{number(row['auc_low'])}, {number(row['auc_high'])}]"
 
 
-def _say(console: Console, line: str) -> None:
-    console.print(escape(printable(line)), soft_wrap=True)
-
-
 def _reasons(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "every video has a score"
-
-
-def _table(headings: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for i, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if i else "left", overflow="fold")
-    return table
 
 
 def _print_levels(console: Console, document: Mapping[str, Any], result: Mapping[str, Any]) -> None:
@@ -96,7 +80,7 @@ def _print_levels(console: Console, document: Mapping[str, Any], result: Mapping
         "fake",
         "not scored",
     )
-    table = _table(headings)
+    table = results_table(headings)
     leading = document["protocol"]["level"]
     for name in sorted(("video", "frame"), key=lambda level: level != leading):
         row = result[name]
@@ -114,7 +98,7 @@ def _datasets(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _print_groups(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    table = _table((title, "AUC [95 %]", "AP", "EER", "TPR@5%", "found", "real", "fake"))
+    table = results_table((title, "AUC [95 %]", "AP", "EER", "TPR@5%", "found", "real", "fake"))
     for row in rows[:_MOST_GROUPS]:
         table.add_row(
             escape(printable(row["name"])),
@@ -125,11 +109,11 @@ def _print_groups(console: Console, title: str, rows: Sequence[Mapping[str, Any]
     console.print()
     console.print(table)
     if len(rows) > _MOST_GROUPS:
-        _say(console, f"{len(rows) - _MOST_GROUPS} more in results.json and report.html")
+        say(console, f"{len(rows) - _MOST_GROUPS} more in results.json and report.html")
 
 
 def _print_controls(console: Console, controls: Sequence[Mapping[str, Any]]) -> None:
-    table = _table(("control", "AUC [95 %]", "share"))
+    table = results_table(("control", "AUC [95 %]", "share"))
     table.add_column("without any forensics", justify="left", overflow="fold")
     for one in controls:
         auc = one["auc"]
@@ -142,7 +126,7 @@ def _print_controls(console: Console, controls: Sequence[Mapping[str, Any]]) -> 
 
 
 def _print_localisation(console: Console, row: Mapping[str, Any]) -> None:
-    table = _table(("heatmap", "pixel AUC", "AP", "IoU", "pointing game", "hot area of reals"))
+    table = results_table(("heatmap", "pixel AUC", "AP", "IoU", "pointing game", "hot area of reals"))
     cells = (number(row[name]) for name in ("auc", "ap", "iou", "pointing", "false_activation"))
     table.add_row(f"{row['fakes']} fake, {row['reals']} real", *cells)
     console.print(table)
@@ -150,10 +134,10 @@ def _print_localisation(console: Console, row: Mapping[str, Any]) -> None:
 
 
 def _print_compat(console: Console, report: Mapping[str, Any]) -> None:
-    table = _table((f"as {report['name']} would report", "theirs", "right"))
+    table = results_table((f"as {report['name']} would report", "theirs", "right"))
     for name, theirs in report["theirs"].items():
         table.add_row(name, number(theirs), number(report["ours"].get(name)))
     console.print(table)
     for defect in report["defects"]:
-        _say(console, f"  {defect}")
+        say(console, f"  {defect}")
     console.print()

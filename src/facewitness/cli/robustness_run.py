@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from facewitness.cli.evaluation_data import chosen_sources, load_detector
 from facewitness.cli.progress import FileProgress
+from facewitness.cli.tables import number, results_console, results_table, say
 from facewitness.detectors import CropDetector, detector_facts
+from facewitness.evaluation.json_values import plain
 from facewitness.evaluation.robustness import CLEAN, Condition, RobustnessRun
 from facewitness.evaluation.robustness_results import RULES, RobustnessResult, robustness_result
 from facewitness.evaluation.score_table import ScoreTable
@@ -87,7 +87,7 @@ def run(request: RobustnessRequest) -> None:
     )
     document = {
         "schema_version": "1.0",
-        **_without_nan(asdict(result)),
+        **plain(asdict(result)),
         "protocol": {**_protocol(request, detector, sources, point), "not_scored_clean": _not_scored(tables[CLEAN])},
     }
     write_atomically(request.out / "robustness.json", [json.dumps(document, indent=1, allow_nan=False), "\n"])
@@ -135,46 +135,30 @@ def _protocol(
     }
 
 
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(value, dict):
-        return {name: _without_nan(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _print(result: RobustnessResult, chosen: Mapping[str, Perturbation]) -> None:
     """One line per perturbation: AUC by level, then the means."""
     clean = result.conditions[0]
     levels = sorted({row.level for row in result.conditions if row.level})
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("perturbation", *(f"AUC {level}" for level in levels), "mean drop", "flipped", "faces lost"):
-        table.add_column(heading, justify="left" if heading == "perturbation" else "right")
+    aucs = (f"AUC {level}" for level in levels)
+    table = results_table(("perturbation", *aucs, "mean drop", "flipped", "faces lost"))
     for name in chosen:
         rows = {row.level: row for row in result.conditions if row.name == name}
         summary = next(s for s in result.summaries if s.name == name)
         table.add_row(
             name,
-            *(_number(rows[level].auc) for level in levels),
-            _number(summary.mean_drop),
+            *(number(rows[level].auc) for level in levels),
+            number(summary.mean_drop),
             _share(summary.mean_flip_rate),
             _share(summary.mean_faces_lost),
         )
-    console = Console(width=None if Console().is_terminal else 120)
-    console.print(
-        f"clean: AUC {_number(clean.auc)} ({_number(clean.auc_low)} to {_number(clean.auc_high)}), "
+    console = results_console()
+    say(
+        console,
+        f"clean: AUC {number(clean.auc)} ({number(clean.auc_low)} to {number(clean.auc_high)}), "
         f"{clean.n_real} real and {clean.n_fake} fake videos scored, {_share(clean.fpr_on_real)} of reals called FAKE",
-        highlight=False,
     )
     console.print(table)
-    console.print(
-        f"mean drop {_number(result.mean_drop)}, mean flip rate {_share(result.mean_flip_rate)}", highlight=False
-    )
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
+    say(console, f"mean drop {number(result.mean_drop)}, mean flip rate {_share(result.mean_flip_rate)}")
 
 
 def _share(value: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.errors import ConfigError
+from facewitness.evaluation.json_values import plain
 from facewitness.evaluation.levels import EvaluationProtocol, Key, LevelScores, level_scores
 from facewitness.evaluation.metrics import (
     DeLongTest,
@@ -18,7 +19,6 @@ from facewitness.evaluation.metrics import (
     paired_bootstrap,
     roc_auc,
 )
-from facewitness.evaluation.protocols import plain
 from facewitness.evaluation.score_table import ScoreTable
 
 
@@ -79,8 +79,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, fit for JSON; None for what is not finite."""
-        values = asdict(self)
-        return {k: plain(v) if isinstance(v, dict) else v for k, v in values.items()}
+        return plain(asdict(self))
 
 
 def compare(

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.errors import ConfigError, UnknownNameError
+from facewitness.evaluation.json_values import plain
 from facewitness.evaluation.levels import EvaluationProtocol, face_logits
 from facewitness.evaluation.m2f2_videos import TRIMMED_FRAMES, m2f2_det_videos, oracle_accuracy
 from facewitness.evaluation.metrics import accuracy, average_precision, equal_error_rate, rates, roc_auc, summarise
 from facewitness.evaluation.metrics.checks import grouped
-from facewitness.evaluation.protocols import EvaluationResult, evaluate_scores, plain
+from facewitness.evaluation.protocols import EvaluationResult, evaluate_scores
 from facewitness.evaluation.score_table import ScoreTable
 from facewitness.score_maps import logistic
 
@@ -42,8 +43,7 @@ class CompatReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, fit for JSON; None for NaN."""
-        values = asdict(self)
-        return {k: plain(v) if isinstance(v, dict) else v for k, v in values.items()}
+        return plain(asdict(self))
 
 
 def compat_report(table: ScoreTable, name: str, protocol: EvaluationProtocol | None = None) -> CompatReport:

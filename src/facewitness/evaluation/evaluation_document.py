@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from facewitness.detectors import CropDetector, detector_facts
 from facewitness.evaluation.compat import compat_report
 from facewitness.evaluation.control_features import CONTROL_RULES, ControlResult, measure_controls
+from facewitness.evaluation.json_values import plain
 from facewitness.evaluation.levels import EvaluationProtocol, LevelScores, level_scores
 from facewitness.evaluation.localising import LOCALISATION_RULE, over_records
 from facewitness.evaluation.metrics import reliability_table, roc_curve, wilson_interval
-from facewitness.evaluation.protocols import EvaluationResult, evaluate_scores, level_result, plain
+from facewitness.evaluation.protocols import EvaluationResult, evaluate_scores, level_result
 from facewitness.evaluation.scoring import ScoringRule
 from facewitness.evaluation.scoring_run import ScoredData
 from facewitness.records import Label, OperatingPoint

@@ -16,8 +16,8 @@ from facewitness.datasets.listing import frame_files
 from facewitness.datasets.prepare.sources import MaskSource
 from facewitness.datasets.records import Record
 from facewitness.errors import MediaError
+from facewitness.evaluation.json_values import plain
 from facewitness.evaluation.metrics import Localisation, localise, summarise_localisation
-from facewitness.evaluation.protocols import plain
 from facewitness.evaluation.record_frames import ReadFrame
 from facewitness.faces.crops import CropSpec, crop_face
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.errors import ConfigError
+from facewitness.evaluation.json_values import plain
 from facewitness.evaluation.levels import EvaluationProtocol, LevelScores, choose_threshold, level_scores
 from facewitness.evaluation.metrics import (
     Decisions,
@@ -40,7 +39,6 @@ __all__ = [
     "evaluate_scores",
     "level_result",
     "level_scores",
-    "plain",
 ]
 
 MACRO: Final = ("auc", "ap", "eer", "pauc", "tpr_at_fpr_1", "tpr_at_fpr_5", "fpr_on_real", "acc", "bacc", "f1", "mcc")
@@ -257,11 +255,6 @@ def level_result(entries: LevelScores, protocol: EvaluationProtocol) -> LevelRes
         reasons=dict(reasons.most_common()),
         not_scored_ids=tuple("/".join(map(str, k)) for k in entries.not_scored) if entries.level == "video" else (),
     )
-
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with None for NaN and infinity, which JSON does not know."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
 
 def _auc(entries: LevelScores, protocol: EvaluationProtocol) -> Interval:

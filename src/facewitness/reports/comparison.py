@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from facewitness import __version__
-from facewitness.reports.files import write_atomically
-from facewitness.reports.html import page_environment
+from facewitness.reports.html import write_plain_page
 
 WIDTH = 600
 """Width of the drawing of the difference in units of its view box."""
@@ -27,18 +24,14 @@ def write_comparison_page(document: Mapping[str, Any], path: Path) -> None:
     """
     gap = document["auc"]["difference"]
     reach = gap_reach(gap["low"], gap["high"])
-    page = page_environment().get_template("comparison.html")
-    write_atomically(
+    write_plain_page(
         path,
-        page.generate(
-            document=document,
-            gap=gap,
-            reach=reach,
-            at={name: round(WIDTH / 2 * (1 + gap[name] / reach), 1) for name in ("low", "value", "high")},
-            width=WIDTH,
-            written=datetime.now(UTC),
-            version=__version__,
-        ),
+        "comparison.html",
+        document=document,
+        gap=gap,
+        reach=reach,
+        at={name: round(WIDTH / 2 * (1 + gap[name] / reach), 1) for name in ("low", "value", "high")},
+        width=WIDTH,
     )
 
 

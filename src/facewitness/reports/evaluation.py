@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from facewitness import __version__
 from facewitness.reports.charts import SIDE, histogram, place, polyline, reliability_dots
-from facewitness.reports.files import write_atomically
-from facewitness.reports.html import page_environment
+from facewitness.reports.html import write_plain_page
 
 
 def write_evaluation_page(document: Mapping[str, Any], path: Path) -> None:
@@ -32,24 +29,20 @@ def write_evaluation_page(document: Mapping[str, Any], path: Path) -> None:
         ("Generator", result["by_generator"]),
         ("Compression", document["by_compression"]),
     )
-    page = page_environment().get_template("evaluation.html")
-    write_atomically(
+    write_plain_page(
         path,
-        page.generate(
-            document=document,
-            levels=[document["result"][name] for name in _leading_first(document)],
-            groups=[(title, rows) for title, rows in groups if len(rows) > 1],
-            roc=polyline(curves["roc"]),
-            pr=polyline(curves["pr"]),
-            prevalence=document["n_fake"] / (document["n_fake"] + document["n_real"]),
-            chosen=place(document["fpr_on_real"], document["tpr"]),
-            dots=reliability_dots(curves["reliability"]),
-            histogram=drawn,
-            threshold_at=round(SIDE * at, 2) if 0 <= at <= 1 else None,
-            side=SIDE,
-            written=datetime.now(UTC),
-            version=__version__,
-        ),
+        "evaluation.html",
+        document=document,
+        levels=[document["result"][name] for name in _leading_first(document)],
+        groups=[(title, rows) for title, rows in groups if len(rows) > 1],
+        roc=polyline(curves["roc"]),
+        pr=polyline(curves["pr"]),
+        prevalence=document["n_fake"] / (document["n_fake"] + document["n_real"]),
+        chosen=place(document["fpr_on_real"], document["tpr"]),
+        dots=reliability_dots(curves["reliability"]),
+        histogram=drawn,
+        threshold_at=round(SIDE * at, 2) if 0 <= at <= 1 else None,
+        side=SIDE,
     )
 
 

@@ -86,6 +86,21 @@ def write_html(reports: Sequence[Report], path: Path, pictures: Pictures) -> Non
     write_atomically(path, page)
 
 
+def write_plain_page(path: Path, template: str, **values: Any) -> None:
+    """Write a page of results without pictures and scripts.
+
+    Args:
+        path: Where the page goes; replaced when it exists.
+        template: File name of the template.
+        values: What the template shows.
+
+    Raises:
+        ConfigError: If the file cannot be written.
+    """
+    page = page_environment().get_template(template)
+    write_atomically(path, page.generate(**values, written=datetime.now(UTC), version=__version__))
+
+
 def page_environment() -> Environment:
     """Templates with the filters and colours of all pages; every text on its way in is made safe to show."""
     environment = Environment(

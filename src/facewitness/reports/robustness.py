@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from facewitness import __version__
 from facewitness.reports.curves import HEIGHT, WIDTH, Curve, across, band, curve
-from facewitness.reports.files import write_atomically
-from facewitness.reports.html import page_environment
+from facewitness.reports.html import write_plain_page
 
 
 @dataclass(frozen=True)
@@ -40,18 +37,14 @@ def write_robustness_page(document: Mapping[str, Any], path: Path) -> None:
     """
     clean = next(row for row in document["conditions"] if not row["level"])
     panels = [_panel(summary, clean, document["conditions"]) for summary in document["summaries"]]
-    page = page_environment().get_template("robustness.html")
-    write_atomically(
+    write_plain_page(
         path,
-        page.generate(
-            document=document,
-            clean=clean,
-            panels=panels,
-            width=WIDTH,
-            height=HEIGHT,
-            written=datetime.now(UTC),
-            version=__version__,
-        ),
+        "robustness.html",
+        document=document,
+        clean=clean,
+        panels=panels,
+        width=WIDTH,
+        height=HEIGHT,
     )
 
 
