@@ -11,7 +11,7 @@ from facewitness.cli.analyze import PrecisionChoice
 
 _Detector = Annotated[str, typer.Argument(help="What to train: laa_net, m2f2_det.")]
 _Data = Annotated[Path, typer.Option(metavar="DIR", help="What `prepare` wrote; for lite, its data folders' root.")]
-_Recipe = Annotated[str, typer.Option(help="sbi, bi, corrected_sbi, corrected_bi, tiny_sbi, lite, a .toml or .yaml.")]
+_Recipe = Annotated[str, typer.Option(help="sbi, bi, tiny_sbi, lite ...; stage1, stage2 ...; a .toml or .yaml.")]
 _Run = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run; begun there, it goes on.")]
 _Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs, instead of the recipe's.")]
 _Batch = Annotated[int | None, typer.Option(min=1, help="Items per device and batch.")]
@@ -75,6 +75,8 @@ def train(
 
     Example: facewitness train laa_net --recipe tiny_sbi --data prepared --run runs/tiny
 
+    stage1 (stage1_corrected, stage1_cosine) of m2f2_det trains its detector
+    on prepared crops or the authors' HDF5 files.
     stage2 and stage3 of m2f2_det fine-tune a language model (--init) on a
     JSON file of conversations (--data); merge puts the result in.
 

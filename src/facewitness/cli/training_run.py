@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from facewitness.training.machine import TrainingMachine
 
 _LITE: Final = "lite"
+_M2F2: Final = "m2f2_det"
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,11 @@ def run_training(request: TrainingRequest) -> None:
     if request.detector == SYSTEM and is_llava_recipe(request.recipe, request.data):
         train_language(request, _machine(request))
         return
+    if request.detector == _M2F2:
+        _train_m2f2(request)
+        return
     if request.detector not in ("laa_net", "laa_net_lite"):
-        msg = f"detector must be laa_net (the recipe says which network), got {request.detector!r}"
+        msg = f"detector must be laa_net or m2f2_det (the recipe says which network), got {request.detector!r}"
         raise ConfigError(msg)
     if request.is_lite:
         _train_lite(request)
@@ -190,6 +194,35 @@ def _laa_recipe(name: str, overrides: list[str]) -> TrainingRecipe:
         msg = f"--recipe must be one of {known} or a .toml file, got {name!r}"
         raise ConfigError(msg)
     return load_recipe(name, overrides)
+
+
+def _train_m2f2(request: TrainingRequest) -> None:
+    """Train stage 1 of M2F2-Det, or print the plan."""
+    from facewitness.detectors.m2f2_det.recipe import load_recipe
+
+    request.refuse(("steps", "cache", "pretrained"), "it is an option of recipe lite; see --epochs, --init")
+    chosen = load_recipe("stage1" if request.recipe == _LITE else request.recipe, request.changes())
+    try:
+        from facewitness.training.m2f2_run import M2F2Run, plan_m2f2, train_m2f2
+    except ImportError as error:
+        raise _no_torch(error) from error
+    _log()
+    job = M2F2Run(
+        data=request.data,
+        run=request.run or Path("runs") / f"m2f2_det-{Path(request.recipe).stem}",
+        recipe=chosen,
+        recipe_name=request.recipe,
+        machine=_machine(request),
+        accumulate=request.accumulate,
+        init=request.init,
+        save_every=request.save_every,
+    )
+    if request.dry_run:
+        typer.echo(str(plan_m2f2(job)))
+        return
+    best = train_m2f2(job)
+    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
+        typer.echo(f"best weights: {best}")
 
 
 def _train_lite(request: TrainingRequest) -> None:

@@ -25,7 +25,15 @@ from facewitness.errors import FaceError, MediaError
 from facewitness.media.images import read_image
 from facewitness.pseudofakes.blended_items import bi_training_item
 from facewitness.pseudofakes.items import TrainingItem, collate, training_item
-from facewitness.training.laa_faces import LaaFace, LaaVideo, LaaVideos, draw_epoch, partners_of, spread_frames
+from facewitness.training.laa_faces import (
+    FrameDraws,
+    LaaFace,
+    LaaVideo,
+    LaaVideos,
+    draw_epoch,
+    partners_of,
+    spread_frames,
+)
 from facewitness.training.machine import TrainingMachine
 
 _LOG = logging.getLogger(__name__)
@@ -175,7 +183,7 @@ class RunBatches(Sampler[list[ItemRequest]]):
     def __init__(
         self,
         counts: Sequence[int],
-        recipe: TrainingRecipe,
+        recipe: FrameDraws,
         *,
         accumulate: int = 1,
         processes: int = 1,
@@ -308,7 +316,8 @@ def _validation_batch(made: list[tuple[int, Any]]) -> LaaBatch:
     return LaaBatch(torch.from_numpy(images), empty, empty, empty, 0, rows, problems)
 
 
-def _one_thread(_worker: int) -> None:
+def one_thread(_worker: int) -> None:
+    """A worker that makes batches takes one processor only."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
@@ -386,4 +395,4 @@ class LaaData(LightningDataModule):
         count = self.machine.workers
         more = {"prefetch_factor": 4, "persistent_workers": True} if count else {}
         pinned = self.machine.device != "cpu" and torch.cuda.is_available()
-        return {"num_workers": count, "worker_init_fn": _one_thread, "pin_memory": pinned, **more}
+        return {"num_workers": count, "worker_init_fn": one_thread, "pin_memory": pinned, **more}

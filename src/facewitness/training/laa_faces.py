@@ -6,10 +6,10 @@ import hashlib
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,10 +130,20 @@ def _sources(video: PreparedVideo) -> set[str]:
 
 
 def _held_out(videos: Sequence[PreparedVideo], recipe: TrainingRecipe) -> set[str]:
-    """Sources of real videos that are kept from training: those whose hashes come first."""
+    """Sources of real videos that are kept from training."""
     reals = {source for v in videos if v.record.label == Label.REAL for source in _sources(v)}
-    order = sorted(reals, key=lambda source: (zlib.crc32(f"{recipe.seed}:{source}".encode()), source))
-    return set(order[: max(1, round(recipe.validation_share * len(order)))])
+    return held_out_sources(reals, recipe.validation_share, recipe.seed)
+
+
+def held_out_sources(sources: Collection[str], share: float, seed: int) -> set[str]:
+    """A share of the sources, at least one: those whose hashes come first.
+
+    Example:
+        >>> held_out_sources({"a", "b", "c"}, 0.3, 0) == held_out_sources(["c", "b", "a"], 0.3, 0)
+        True
+    """
+    order = sorted(sources, key=lambda source: (zlib.crc32(f"{seed}:{source}".encode()), source))
+    return set(order[: max(1, round(share * len(order)))])
 
 
 def _faces(folder: Path, video: PreparedVideo, first: int) -> tuple[LaaFace, ...]:
@@ -152,7 +162,31 @@ def _picture_of(frame: PreparedFrame) -> tuple[str, Points]:
     return frame.crop, frame.landmarks
 
 
-def draw_epoch(counts: Sequence[int], recipe: TrainingRecipe, epoch: int) -> NDArray[np.int64]:
+class FrameDraws(Protocol):
+    """What a recipe says of the frames of an epoch."""
+
+    @property
+    def seed(self) -> int:
+        """Of all draws."""
+
+    @property
+    def frames_per_video(self) -> int:
+        """Frames drawn per video and epoch."""
+
+    @property
+    def with_replacement(self) -> bool:
+        """Whether one frame can be drawn twice."""
+
+    @property
+    def batch_items(self) -> int:
+        """Items per device and batch."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all."""
+
+
+def draw_epoch(counts: Sequence[int], recipe: FrameDraws, epoch: int) -> NDArray[np.int64]:
     """Frames of one epoch, in the order in which they are seen.
 
     Args:

@@ -1,10 +1,10 @@
-"""What a run of LAA-Net writes: its curves, the last checkpoint, the best weights."""
+"""What a run writes: its curves, the last checkpoint, the best weights."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +14,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from facewitness.detectors.laa_net.weights import save_model
-from facewitness.training.laa_module import LaaTraining
-from facewitness.training.run_folder import RowFile, put
+from facewitness.training.run_folder import RowFile, put, writing
 from facewitness.weights import WeightsRecord, sha256_of
 
 CURVE: Final = "curve.jsonl"
@@ -66,6 +65,7 @@ class RunKeeper(Checkpoint):
         batches_per_epoch: Batches after which a validation follows.
         save_every: Steps between checkpoints inside an epoch.
         on_validation: Called with the figures after each validation, on the first process.
+        save: Writes the module's ``model`` as weights of its detector.
     """
 
     def __init__(
@@ -77,10 +77,11 @@ class RunKeeper(Checkpoint):
         batches_per_epoch: int,
         save_every: int,
         on_validation: Any = None,
+        save: Callable[[Any, Path], None] = save_model,
     ) -> None:
         self.run, self.rule, self.record = run, rule, record
         self.batches_per_epoch, self.save_every = batches_per_epoch, save_every
-        self.on_validation = on_validation
+        self.on_validation, self.save = on_validation, save
         self._curve, self._validation = RowFile(run / CURVE), RowFile(run / VALIDATION)
         self._written = -1
 
@@ -124,7 +125,8 @@ class RunKeeper(Checkpoint):
     def _save(self, trainer: Trainer, *, is_best: bool = False) -> None:
         """The whole state, put in place at once; sharded strategies write folders."""
         part = self.run / f"{LAST}.part"
-        trainer.save_checkpoint(part)
+        with writing(part):
+            trainer.save_checkpoint(part)
         if trainer.is_global_zero:
             put(part, self.run / LAST)
             if is_best:
@@ -133,18 +135,19 @@ class RunKeeper(Checkpoint):
                 put(copy, self.run / BEST)
         trainer.strategy.barrier("checkpoint")
 
-    def _weights(self, trainer: Trainer, module: LaaTraining, name: str, row: Mapping[str, Any]) -> None:
+    def _weights(self, trainer: Trainer, module: Any, name: str, row: Mapping[str, Any]) -> None:
         """The network alone, as safetensors with its record: what ``analyze --weights`` takes."""
         with _whole(trainer, module):
             if not trainer.is_global_zero:
                 return
             path = self.run / name
-            save_model(module.model, path)
+            with writing(path):
+                self.save(module.model, path)
         record = replace(self.record, file=name, sha256=sha256_of(path), metrics={"validation": dict(row)})
         record.write(path.with_suffix(".json"))
 
 
-def _whole(trainer: Trainer, module: LaaTraining) -> Any:
+def _whole(trainer: Trainer, module: Any) -> Any:
     """Makes every parameter whole while the weights are written; only FSDP splits them."""
     from contextlib import nullcontext
 

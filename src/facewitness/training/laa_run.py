@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from facewitness.datasets.prepared import PreparedSet, open_prepared
 from facewitness.detectors.laa_net.recipe import TrainingRecipe
@@ -22,6 +19,7 @@ from facewitness.training.laa_faces import LaaVideos, split_videos
 from facewitness.training.laa_init import start_network
 from facewitness.training.laa_keeper import BEST_WEIGHTS, LAST, BestRule, RunKeeper
 from facewitness.training.laa_module import STATE, LaaTraining
+from facewitness.training.lightning_run import make_trainer, progress_of
 from facewitness.training.machine import TrainingMachine, keep_memory, quiet
 from facewitness.training.run_folder import keep_settings
 from facewitness.weights import WeightsRecord
@@ -105,7 +103,7 @@ def train_laa(job: LaaRun, *, on_validation: Callable[[int, Mapping[str, float]]
     torch.set_num_threads(machine.threads or default_threads())
     model, origin = start_network(recipe, job.init)
     resume = run / LAST
-    step, done = _progress(resume)
+    step, done = progress_of(resume, STATE)
     data = LaaData(videos, recipe, machine, accumulate=job.accumulate, first_batch=done, prepared=prepared)
     module = LaaTraining(model, recipe, data, accumulate=job.accumulate)
     batches = data.batches(machine.processes)
@@ -119,35 +117,18 @@ def train_laa(job: LaaRun, *, on_validation: Callable[[int, Mapping[str, float]]
         on_validation=on_validation,
     )
     with quiet():
-        trainer = _trainer(job, keeper, batches.batches_per_epoch)
+        trainer = make_trainer(
+            run,
+            machine,
+            keeper,
+            batches_per_epoch=batches.batches_per_epoch,
+            strategy=strategy_name(job),
+            double_precision=recipe.double_precision,
+        )
         keeper.go_on_from(step, is_first_process=trainer.is_global_zero)
         if done < len(batches):
             trainer.fit(module, datamodule=data, ckpt_path=str(resume) if done else None, weights_only=True)
     return run / BEST_WEIGHTS
-
-
-def _trainer(job: LaaRun, keeper: RunKeeper, batches_per_epoch: int) -> Trainer:
-    machine = job.machine
-    precision = "64-true" if job.recipe.double_precision else machine.lightning_precision
-    bars = [TQDMProgressBar(refresh_rate=10)] if machine.progress else []
-    logger = TensorBoardLogger(job.run, name="", version="curves")
-    return Trainer(
-        accelerator=machine.device,
-        devices=machine.devices,
-        num_nodes=machine.num_nodes,
-        strategy=strategy_name(job),
-        precision=precision,
-        max_epochs=1,  # the loader goes through all epochs of the recipe
-        val_check_interval=batches_per_epoch,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        use_distributed_sampler=False,
-        logger=logger,
-        callbacks=[keeper, *bars],
-        enable_progress_bar=machine.progress,
-        enable_model_summary=False,
-    )
 
 
 def strategy_name(job: LaaRun) -> str:
@@ -170,17 +151,6 @@ def _settings(job: LaaRun, prepared: PreparedSet) -> dict[str, Any]:
         "accumulate": job.accumulate,
         "init": job.init.name if job.init else None,
     }
-
-
-def _progress(checkpoint: Path) -> tuple[int, int]:
-    """Steps and batches that a checkpoint has behind it."""
-    if checkpoint.is_dir():
-        msg = f"{checkpoint} is a sharded checkpoint, from which runs are not resumed; train with --strategy ddp"
-        raise ConfigError(msg)
-    if not checkpoint.is_file():
-        return 0, 0
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    return int(state["global_step"]), int(state[STATE]["batches_done"])
 
 
 def _record(job: LaaRun, prepared: PreparedSet, videos: LaaVideos, origin: str) -> WeightsRecord:

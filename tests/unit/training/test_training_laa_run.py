@@ -14,6 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+from lightning.pytorch import Trainer
 from safetensors.torch import load_file
 
 from facewitness.detectors.laa_net.weights import load_model
@@ -167,7 +168,7 @@ def test_interrupted_anywhere_is_bit_exact(finished, data, tmp_path, monkeypatch
 
 def test_finished_run_is_left_alone(finished, data, monkeypatch):
     before = {path.name: path.stat().st_mtime_ns for path in finished.iterdir() if path.suffix != ""}
-    monkeypatch.setattr(laa_run.Trainer, "fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(Trainer, "fit", lambda *_, **__: pytest.fail("trained again"))
     train_laa(job(data, finished))
     after = {path.name: path.stat().st_mtime_ns for path in finished.iterdir() if path.suffix != ""}
     assert {name for name in before if before[name] != after[name]} <= {"curve.jsonl", "validation.jsonl"}
