@@ -8,15 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facewitness.errors import ConfigError
+from facewitness.evaluation.logistic import logistic_regression
 from facewitness.evaluation.metrics.checks import checked, require_probabilities
-from facewitness.score_maps import Calibration, IsotonicMap, Method, PlattScaling, log_odds, logistic
+from facewitness.score_maps import Calibration, IsotonicMap, Method, PlattScaling, log_odds
 
 Floats = NDArray[np.float64]
-
-_NEWTON_STEPS = 100
-_GRADIENT_END = 1e-9
-_RIDGE = 1e-12
-_HALVINGS = 30
 
 
 def fit_platt(logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> PlattScaling:
@@ -44,7 +40,7 @@ def fit_platt(logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None
     x = np.column_stack([(values - centre) / spread, np.ones(values.size)])
     fakes, reals = float(shares[fake].sum()), float(shares[~fake].sum())
     start = np.array([0.0, math.log((fakes + 1) / (reals + 1))])
-    line = _logistic_regression(x, _softened(fake, shares), shares, start)
+    line = logistic_regression(x, _softened(fake, shares), shares, start)
     scale = float(line[0] / spread)
     return PlattScaling(scale, float(line[1] - scale * centre))
 
@@ -70,7 +66,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike 
     shares = _weights(weights, values.size)
     size = float(np.abs(values).max()) or 1.0
     targets = _softened(fake, shares)
-    line = _logistic_regression((values / size)[:, None], targets, shares, np.zeros(1))
+    line = logistic_regression((values / size)[:, None], targets, shares, np.zeros(1))
     scale = float(line[0] / size)
     if scale <= 0:
         msg = "these logits are lower for fakes than for reals, so no temperature mends them; check the labels"
@@ -173,35 +169,6 @@ def _softened(fake: NDArray[np.bool_], shares: Floats) -> Floats:
     """Platt's targets."""
     fakes, reals = float(shares[fake].sum()), float(shares[~fake].sum())
     return np.where(fake, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
-
-
-def _logistic_regression(x: Floats, targets: Floats, shares: Floats, start: Floats) -> Floats:
-    """The weights of least cross-entropy, by Newton's method."""
-    weights = start
-    for _ in range(_NEWTON_STEPS):
-        chances = logistic(x @ weights)
-        gradient = x.T @ (shares * (chances - targets))
-        if np.abs(gradient).max() < _GRADIENT_END * shares.sum():
-            break
-        curvature = (x.T * (shares * chances * (1 - chances))) @ x + _RIDGE * np.eye(x.shape[1])
-        step = np.asarray(np.linalg.solve(curvature, gradient), dtype=np.float64)
-        weights = _line_search(x, targets, shares, weights, step)
-    return weights
-
-
-def _line_search(x: Floats, targets: Floats, shares: Floats, weights: Floats, step: Floats) -> Floats:
-    """The Newton step, halved until it does not make the loss larger."""
-    before = _cross_entropy(x @ weights, targets, shares)
-    for _ in range(_HALVINGS):
-        candidate = weights - step
-        if _cross_entropy(x @ candidate, targets, shares) <= before:
-            return candidate
-        step = step / 2
-    return weights
-
-
-def _cross_entropy(logits: Floats, targets: Floats, shares: Floats) -> float:
-    return float(np.sum(shares * (np.logaddexp(0.0, logits) - targets * logits)))
 
 
 def fit_isotonic(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> IsotonicMap:

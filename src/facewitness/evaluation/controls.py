@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facewitness.errors import ConfigError
+from facewitness.evaluation.logistic import logistic_regression
 from facewitness.evaluation.metrics.checks import checked
 
 Floats = NDArray[np.float64]
 
-_NEWTON_STEPS = 50
-_STEP_END = 1e-10
 _FLOOR = 1e-3
 _MIN_SIDE_PX = 8
 FOLDS = 5
@@ -115,25 +114,9 @@ def fit_logistic(features: ArrayLike, labels: ArrayLike, *, l2: float = L2) -> L
     spread[spread < 1e-12] = 1.0
     design = np.column_stack([(x - mean) / spread, np.ones(len(x))])
     penalty = np.r_[np.full(x.shape[1], l2), 0.0]
-    weights = np.zeros(design.shape[1])
-    for _ in range(_NEWTON_STEPS):
-        chances = 0.5 * (1 + np.tanh(0.5 * (design @ weights)))
-        gradient = design.T @ (chances - fake) + penalty * weights
-        curvature = (design.T * (chances * (1 - chances))) @ design + np.diag(penalty + 1e-9)
-        step = np.linalg.solve(curvature, gradient)
-        share = 1.0
-        before = _objective(design, fake, weights, penalty)
-        while share > _STEP_END and _objective(design, fake, weights - share * step, penalty) > before:
-            share /= 2
-        weights = weights - share * step
-        if np.abs(share * step).max() < _STEP_END:
-            break
+    count, width = design.shape
+    weights = logistic_regression(design, fake.astype(np.float64), np.ones(count), np.zeros(width), penalty=penalty)
     return LogisticModel(weights[:-1], float(weights[-1]), mean, spread)
-
-
-def _objective(design: Floats, fake: NDArray[np.bool_], weights: Floats, penalty: Floats) -> float:
-    logits = design @ weights
-    return float(np.sum(np.logaddexp(0.0, logits) - fake * logits) + 0.5 * np.sum(penalty * weights**2))
 
 
 def folds_by_id(ids: Sequence[str], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:

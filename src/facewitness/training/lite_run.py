@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,7 +24,7 @@ from facewitness.training.lite_validation import ValidationSet, build_validation
 from facewitness.training.machine import TrainingMachine, keep_memory, quiet
 from facewitness.training.pair_data import FaceStore, PairBatches
 from facewitness.training.resynthesis import build_decoded
-from facewitness.training.run_folder import keep_settings
+from facewitness.training.run_folder import RowFile, keep_settings
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,10 +40,8 @@ class _KeepBest(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._log = folder / "validation.jsonl"
-        known = self._log.is_file() and (folder / "best.safetensors").is_file()
-        lines = self._log.read_text(encoding="utf-8").splitlines() if known else []
-        rows = [json.loads(line) for line in lines]
+        self._log = RowFile(folder / "validation.jsonl")
+        rows = self._log.rows() if (folder / "best.safetensors").is_file() else []
         self.best = max((float(row["score"]) for row in rows), default=-1.0)
         self.steps = {int(row["step"]) for row in rows}
 
@@ -58,8 +55,7 @@ class _KeepBest(Callback):
             self.best = metrics["score"]
             save_lite(pl_module.averaged, self.folder / "best.safetensors")
         self.steps.add(trainer.global_step)
-        with self._log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": trainer.global_step, **metrics}) + "\n")
+        self._log.add({"step": trainer.global_step, **metrics})
 
 
 def prepare_faces(root: Path, folder: Path, recipe: LiteRecipe) -> list[Path]:
