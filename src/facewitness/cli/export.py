@@ -19,7 +19,7 @@ _Evaluation = Annotated[
 
 
 def export(
-    detector: Annotated[str, typer.Argument(help="laa_net or laa_net_lite.")],
+    detector: Annotated[str, typer.Argument(help="laa_net, laa_net_lite or m2f2_det.")],
     checkpoint: Annotated[Path, typer.Argument(help="The authors' .pth, or a .safetensors of this package.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="ONNX file to write; its record goes beside it.")],
     size: Annotated[int | None, typer.Option(help="Side of the input in pixels; the network's own by default.")] = None,
@@ -50,8 +50,8 @@ def export(
     """
     from facewitness.errors import ConfigError, MissingExtraError
 
-    if detector not in ("laa_net", "laa_net_lite"):
-        msg = f"detector must be laa_net or laa_net_lite, got {detector!r}"
+    if detector not in ("laa_net", "laa_net_lite", "m2f2_det"):
+        msg = f"detector must be laa_net, laa_net_lite or m2f2_det, got {detector!r}"
         raise ConfigError(msg)
     if output.suffix != ".onnx":
         msg = f"--output must end in .onnx, got {output.name}"
@@ -59,6 +59,8 @@ def export(
     try:
         if detector == "laa_net":
             line = _export_laa_net(checkpoint, output, size, protocol)
+        elif detector == "m2f2_det":
+            line = _export_m2f2(checkpoint, output)
         else:
             settings = {"margin_ratio": margin, "views": _numbers(views), "mirror": mirror}
             if size is not None:
@@ -100,6 +102,14 @@ def _export_laa_net(checkpoint: Path, output: Path, size: int | None, protocol: 
     record = export_checkpoint(checkpoint, output, size=size, protocol=wanted.get(protocol))
     deviation = max(record.metrics["export_deviation"].values())
     return f"{output}  sha256 {record.sha256[:16]}  differs from the checkpoint by {deviation:.1e} at most"
+
+
+def _export_m2f2(checkpoint: Path, output: Path) -> str:
+    from facewitness.detectors.m2f2_det.export import export_checkpoint
+
+    record = export_checkpoint(checkpoint, output)
+    deviation = record.metrics["export_deviation"]
+    return f"{output}  sha256 {record.sha256[:16]}  logits differ from the checkpoint by {deviation:.1e} at most"
 
 
 def _export_lite(

@@ -56,12 +56,15 @@ def test_scores_are_the_share_of_fake(tmp_path, crops, key):
         assert 0 <= heat.min() <= heat.max() <= 1
 
 
-def test_exported_file_says_the_same(tmp_path, crops):
+def test_exported_file_says_the_same(tmp_path, crops, capsys):
     path = saved(tmp_path)
     record = WeightsRecord("tiny.safetensors", sha256_of(path), NAME, "MIT", trained_on="nothing")
     record.write(path.with_suffix(".json"))
-    made = export_checkpoint(path, tmp_path / "out" / "tiny.onnx")
+    assert main(["export", NAME, str(path), "-o", str(tmp_path / "out" / "tiny.onnx")]) in (0, None)
+    assert "logits differ" in capsys.readouterr().out
+    made = WeightsRecord.beside(tmp_path / "out" / "tiny.onnx", detector=NAME)
     assert made.trained_on == "nothing"
+    assert made.metrics["export_deviation"] < 1e-4
     by_torch = create(weights=path, device="cpu", precision="f32").score(crops)
     exported = create(weights=tmp_path / "out" / "tiny.onnx", device="cpu", precision="f32")
     assert exported.processor.image_size == SIDE
