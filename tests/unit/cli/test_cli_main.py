@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
+import typer
 
 from facewitness import __version__
 from facewitness.cli import main as cli_main
-from facewitness.cli.main import VERBS, main
+from facewitness.cli.main import VERBS, build_app, main
 from facewitness.errors import WeightsError
 
 
@@ -30,6 +32,20 @@ def test_help_names_every_verb(capsys):
 def test_every_verb_has_help_with_an_example(verb, capsys):
     assert main([verb, "--help"]) == 0
     assert f"facewitness {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_options_of_examples_are_those_of_the_verb_that_they_call(verb):
+    commands = typer.main.get_command(build_app()).commands
+    helps = [commands[verb].help, *(inner.help for inner in getattr(commands[verb], "commands", {}).values())]
+    examples = [part for text in helps for part in " ".join(text.split()).split("Example: facewitness ")[1:]]
+    assert examples
+    for example in examples:
+        name, *words = example.split()
+        called = commands[name]
+        called = called.commands[words[0]] if hasattr(called, "commands") else called
+        known = {name for option in called.params for name in (*option.opts, *option.secondary_opts)}
+        assert {word for word in words if re.match("--?[a-z]", word)} <= known, example
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-import typer
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from facewitness.cli.main import build_app, main
+from facewitness.cli.main import main
 from facewitness.detectors.laa_net.detector import create
 from facewitness.training import laa_tune
 from facewitness.weights import WeightsRecord
@@ -86,7 +85,7 @@ def test_dry_run_prints_a_plan_and_writes_nothing(data, tmp_path, capsys):
 
 def test_a_toml_file_for_prepared_data_is_a_recipe_of_laa_net(data, tmp_path, capsys):
     path = tmp_path / "mine.toml"
-    path.write_text('frozen_epochs = 0\nnetwork = {image_size = 64, width = 0.2, depth = 0.3}\n', encoding="utf-8")
+    path.write_text("frozen_epochs = 0\nnetwork = {image_size = 64, width = 0.2, depth = 0.3}\n", encoding="utf-8")
     assert main(words(data, "--dry-run", recipe=path)) == 0
     assert "mine.toml: sbi, 64 px" in capsys.readouterr().out
 
@@ -149,14 +148,3 @@ def test_tune_without_optuna_or_torch(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, laa_tune.__name__, None)
     assert main(words(data, "--study", str(tmp_path / "s.log"), verb="tune")) == 1
     assert "facewitness[torch]" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("verb", ["train", "tune"])
-def test_examples_are_commands_that_parse(verb):
-    commands = typer.main.get_command(build_app()).commands
-    examples = " ".join(commands[verb].help.split()).split("Example: facewitness ")[1:]
-    assert len(examples) == 2
-    for example in examples:
-        called, *rest = example.split()
-        known = {name for option in commands[called].params for name in (*option.opts, *option.secondary_opts)}
-        assert {word for word in rest if word.startswith("-")} <= known
