@@ -2,8 +2,8 @@
 
 Run: python tools/model_card.py EVALUATION.json
 
-EVALUATION.json is what `python tools/measure_card.py ROOT --json FILE` wrote. Its figures, without the single scores, are
-kept as docs/laa_net_lite_evaluation.json; the tables between the markers of the card are replaced.
+EVALUATION.json is what `python tools/measure_card.py ROOT --json FILE` wrote. Its figures, without the single scores,
+are kept as docs/laa_net_lite_evaluation.json; the tables between the markers of the card are replaced.
 """
 
 from __future__ import annotations

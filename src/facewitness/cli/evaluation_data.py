@@ -42,8 +42,8 @@ def chosen_sources(
     labels = {record.label for source in found for record in source.records}
     missing = " and ".join(label.name.lower() for label in Label if label not in labels)
     if missing:
-        msg = f"both reals and fakes are needed, no {missing} ones were named: give --data SPEC, or both --real DIR and "
-        raise ConfigError(msg + "--fake DIR")
+        msg = f"both reals and fakes are needed, no {missing} ones were named: give --data SPEC, "
+        raise ConfigError(msg + "or both --real DIR and --fake DIR")
     return told_apart(found)
 
 
