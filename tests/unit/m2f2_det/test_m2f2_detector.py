@@ -57,7 +57,7 @@ def test_scores_are_the_share_of_fake(tmp_path, crops, key):
 
 
 def test_exported_file_says_the_same(tmp_path, crops, capsys):
-    path = saved(tmp_path)
+    path = saved(tmp_path, ("bridge", "corrected"))
     record = WeightsRecord("tiny.safetensors", sha256_of(path), NAME, "MIT", trained_on="nothing")
     record.write(path.with_suffix(".json"))
     assert main(["export", NAME, str(path), "-o", str(tmp_path / "out" / "tiny.onnx")]) in (0, None)
@@ -65,8 +65,8 @@ def test_exported_file_says_the_same(tmp_path, crops, capsys):
     made = WeightsRecord.beside(tmp_path / "out" / "tiny.onnx", detector=NAME)
     assert made.trained_on == "nothing"
     assert made.metrics["export_deviation"] < 1e-4
-    by_torch = create(weights=path, device="cpu", precision="f32").score(crops)
-    exported = create(weights=tmp_path / "out" / "tiny.onnx", device="cpu", precision="f32")
+    by_torch = create(weights=path, device="cpu", precision="f32", threads=1).score(crops)
+    exported = create(weights=tmp_path / "out" / "tiny.onnx", device="cpu", precision="f32", threads=1)
     assert exported.processor.image_size == SIDE
     for one, other in zip(exported.score(crops), by_torch, strict=True):
         assert one.score == pytest.approx(other.score, abs=1e-5)
@@ -84,15 +84,15 @@ def test_refusals(tmp_path):
         create()
     with pytest.raises(WeightsError, match="no weights at"):
         create(weights=Path("nowhere.pth"))
-    path = saved(tmp_path, with_vision=False)
+    path = saved(tmp_path, ("bridge", "official"), with_vision=False)
     with pytest.raises(WeightsError, match="no CLIP tower"):
         create(weights=path)
     with pytest.raises(WeightsError, match="no CLIP tower"):
         export_checkpoint(path, tmp_path / "x.onnx")
     with pytest.raises(ConfigError, match="not available to torch"):
-        create(weights=saved(tmp_path), device="elsewhere")
+        create(weights=saved(tmp_path, ("bridge", "official")), device="elsewhere")
     with pytest.raises(ConfigError, match="precision"):
-        create(weights=saved(tmp_path), precision="int4")
+        create(weights=tmp_path / "tiny.safetensors", precision="int4")
 
 
 def test_analyze_with_own_weights(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """The stored outputs of the authors' code, reproduced; and proof that the comparison can fail."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ if str(ROOT / "tools") not in sys.path:
     sys.path.insert(0, str(ROOT / "tools"))
 
 import parity
-from parity_cases import m2f2_det, m2f2_det_nets
+from parity_cases import m2f2_det, m2f2_det_parts
 from parity_cases.comparing import Case, read_case, read_cases
 
 
@@ -26,18 +27,19 @@ def test_outputs_match_the_authors(name):
     assert [r for r in results if not r.passed] == []
 
 
-def test_a_wrong_weight_fails():
-    case = read_case(GOLDEN, "llava_detector_reduced")
-    state = dict(case.meta["state_dict"])
-    renamed = "clip_text_encoder.prompt_tokens"
-    meta = {**case.meta, "inputs": {"x": {**case.meta["inputs"]["x"], "seed": 99}}}
-    assert renamed in state
-    assert not all(r.passed for r in m2f2_det_nets.run_case(Case(case.name, meta, case.arrays)))
+def test_another_input_fails():
+    case = read_case(GOLDEN, "parts")
+    name = "gaussian_c3_k3_s2"
+    module = case.meta["modules"][name]
+    moved = {**module, "inputs": [{**module["inputs"][0], "seed": 99}]}
+    meta = {**case.meta, "modules": {**case.meta["modules"], name: moved}}
+    (found,) = m2f2_det_parts.run_case(Case("parts", meta, {name: case.arrays[name]}))
+    assert not found.passed
 
 
 def test_every_kind_of_case_has_a_runner():
     for name in ("stage1_full", "llava_detector_reduced", "parts", "llava_tiny", "llava_7b_manifest", "metrics"):
-        assert any(__import__("re").fullmatch(pattern, name) for pattern, _ in m2f2_det.RUNNERS)
+        assert any(re.fullmatch(pattern, name) for pattern, _ in m2f2_det.RUNNERS)
     with pytest.raises(LookupError, match="'other'"):
         m2f2_det.run_case(Case("other", {}, {}))
 

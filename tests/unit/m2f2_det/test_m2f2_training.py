@@ -79,7 +79,7 @@ def job(data, run, *overrides, recipe="stage1", **more):
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
     run = tmp_path_factory.mktemp("run")
-    return train_m2f2(job(data, run, save_every=1)).parent
+    return train_m2f2(job(data, run, save_every=3)).parent
 
 
 def rows(path):
@@ -119,12 +119,12 @@ def test_a_cut_run_goes_on_with_the_same_numbers(finished, data, tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(M2F2Training, "training_step", cut)
         with pytest.raises(PowerCutError):
-            train_m2f2(job(data, tmp_path, save_every=1))
-    train_m2f2(job(data, tmp_path, save_every=1))
+            train_m2f2(job(data, tmp_path, save_every=3))
+    train_m2f2(job(data, tmp_path, save_every=3))
     for name in ("curve.jsonl", "validation.jsonl"):
         assert rows(tmp_path / name) == rows(finished / name)
     with pytest.raises(ConfigError, match="another recipe"):
-        train_m2f2(job(data, tmp_path, "learning_rate=0.1", save_every=1))
+        train_m2f2(job(data, tmp_path, "learning_rate=0.1", save_every=3))
 
 
 def test_towers_are_frozen_and_prompts_are_not():
