@@ -98,14 +98,10 @@ def main() -> None:
     print(machine())
     apart, together = seconds(one_by_one), seconds(one_look)
     made = _QUESTIONS * options.tokens
-    print(f"one look at a picture                    {seconds(look):6.2f} s CPU")
-    print(
-        f"{_QUESTIONS} questions one by one, a look each      {apart:6.2f} s  {made / apart:6.1f} tokens per CPU second"
-    )
-    print(
-        f"{_QUESTIONS} questions in a batch, one look         {together:6.2f} s  {made / together:6.1f} tokens per CPU second"
-    )
-    print(f"ratio                                    {apart / together:6.2f}")
+    print(f"one look at a picture               {seconds(look):6.2f} s CPU")
+    print(f"{_QUESTIONS} questions one by one, a look each {apart:6.2f} s  {made / apart:6.1f} tokens per CPU s")
+    print(f"{_QUESTIONS} questions in a batch, one look    {together:6.2f} s  {made / together:6.1f} tokens per CPU s")
+    print(f"ratio                               {apart / together:6.2f}")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,12 @@ from facewitness.cli.model_choice import (
     KeyVariableOption,
     ModelChoice,
     PromptOption,
+    QuantisationOption,
     QuestionOption,
 )
 from facewitness.cli.options import DetectorOption, PointOption, WeightsOption
+
+_Json = Annotated[bool, typer.Option("--json", help="Print the report, text included, as one JSON object.")]
 
 
 def explain(
@@ -32,9 +35,8 @@ def explain(
     operating_point: PointOption = "fpr=0.05",
     device: Annotated[str, typer.Option(help="Where detector and local model run: auto, CPU, GPU.")] = "auto",
     precision: Annotated[PrecisionChoice, typer.Option(help="Arithmetic of the detector.")] = PrecisionChoice.AUTO,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report, text included, as one JSON object.")
-    ] = False,
+    quantisation: QuantisationOption = "none",
+    as_json: _Json = False,
     stream: Annotated[bool, typer.Option("--stream/--no-stream", help="Print the text as it is written.")] = True,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 512,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest word each time.")] = 0.0,
@@ -71,6 +73,7 @@ def explain(
             timeout_s=timeout,
             streaming=stream and not as_json,
             device=device,
+            quantisation=quantisation,
         )
     elif prompt or api_key_env or api_key_file:
         msg = "there is no model to be asked; name one with --model, or --endpoint and --model"

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -31,6 +31,9 @@ QuestionOption = Annotated[str, typer.Option("--question", "-q", metavar="TEXT",
 KeyVariableOption = Annotated[
     str, typer.Option("--api-key-env", metavar="NAME", help="Environment variable that holds the endpoint's key.")
 ]
+QuantisationOption = Annotated[
+    Literal["none", "8bit", "4bit"], typer.Option(help="Bits per weight of a local model (bitsandbytes, a GPU).")
+]
 KeyFileOption = Annotated[Path | None, typer.Option("--api-key-file", metavar="FILE", help="File that holds the key.")]
 
 
@@ -50,6 +53,7 @@ class ModelChoice:
         timeout_s: Seconds that an endpoint may take for everything.
         streaming: Whether text is asked for piece by piece.
         device: Where a local model runs.
+        quantisation: Bits per weight of a local model; fewer need bitsandbytes and a GPU.
     """
 
     place: str
@@ -63,6 +67,7 @@ class ModelChoice:
     timeout_s: float = 600.0
     streaming: bool = True
     device: str = "auto"
+    quantisation: Literal["none", "8bit", "4bit"] = "none"
 
     @property
     def is_endpoint(self) -> bool:
@@ -134,4 +139,10 @@ def _local(choice: ModelChoice, sampling: Sampling) -> Explainer:
     template = prompt_named(choice.prompt).template if choice.prompt else ""
     device = choice.device.lower()
     device = "auto" if device.startswith("gpu") else device  # OpenVINO's word; torch knows cuda and mps
-    return load_llava(choice.place, device=device, sampling=sampling, template=template or None)
+    return load_llava(
+        choice.place,
+        device=device,
+        quantisation=choice.quantisation,
+        sampling=sampling,
+        template=template or None,
+    )
