@@ -7,18 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Final, TypeVar, get_type_hints
 
 from facewitness.errors import ConfigError
 
 T = TypeVar("T")
+
+_KINDS: Final[Mapping[Any, tuple[tuple[type, ...], str]]] = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str: ((str,), "a text"),
+}
 
 
 def from_mapping(kind: type[T], values: Mapping[str, Any], *, where: str = "config") -> T:
     """Build ``kind`` from ``values``; nested dataclasses take nested tables, lists become tuples.
 
     Raises:
-        ConfigError: On an unknown key (with the nearest known one) or a value that ``kind`` refuses.
+        ConfigError: On an unknown key (with the nearest known one), a value of another kind than the field's (a text
+            for a number, NaN), or one that ``kind`` refuses.
     """
     if not isinstance(values, Mapping):
         msg = f"{where}: expected a table, got {values!r}"
@@ -36,12 +44,23 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], *, where: str = "conf
         if is_dataclass(inner) and isinstance(value, Mapping):
             arguments[key] = from_mapping(inner, value, where=f"{where}.{key}")  # type: ignore[arg-type]
         else:
+            _check_kind(inner, value, f"{where}: {key}")
             arguments[key] = tuple(value) if isinstance(value, list) else value
     try:
         return kind(**arguments)
     except (TypeError, ValueError) as error:
         msg = f"{where}: {error}"
         raise ConfigError(msg) from error
+
+
+def _check_kind(hint: Any, value: Any, where: str) -> None:
+    """Whether a value is of a plain field's kind; a whole number also serves as a float."""
+    if hint not in _KINDS:
+        return
+    kinds, words = _KINDS[hint]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool) or value != value:  # noqa: PLR0124
+        msg = f"{where} must be {words}, got {value!r}"
+        raise ConfigError(msg)
 
 
 def load_toml(kind: type[T], path: Path) -> T:

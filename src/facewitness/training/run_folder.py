@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from facewitness.errors import ConfigError
 from facewitness.whole_files import write_whole
@@ -15,12 +18,14 @@ from facewitness.whole_files import write_whole
 def keep_settings(run: Path, name: str, values: Mapping[str, Any]) -> None:
     """Write the settings of a new run, or refuse others for a run that is there.
 
+    A run that failed before it wrote anything else may be begun with other settings.
+
     Raises:
         ConfigError: If the run was begun with other settings.
     """
     path = run / name
     text = json.dumps(values, indent=2)
-    if path.is_file():
+    if path.is_file() and any(entry.is_file() and entry.name != name for entry in run.iterdir()):
         if json.loads(path.read_text(encoding="utf-8")) != json.loads(text):
             msg = f"{run} was begun with another recipe ({path}); give --run another folder, or the recipe of that run"
             raise ConfigError(msg)
@@ -33,6 +38,28 @@ def put(source: Path, target: Path) -> None:
     if target.is_dir():
         shutil.rmtree(target)
     source.replace(target)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What writers of tensors raise when a disk is full or a folder closed, as one named error.
+
+    torch and safetensors have errors of their own for it, with a stack of C++ inside.
+
+    Raises:
+        ConfigError: Instead of those.
+    """
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+            raise
+        free = shutil.disk_usage(path.parent).free
+        msg = (
+            f"cannot write {path} ({free / 2**20:.0f} MB are free); make room and run the same command again, it "
+            "goes on from the last checkpoint"
+        )
+        raise ConfigError(msg) from error
 
 
 class RowFile:

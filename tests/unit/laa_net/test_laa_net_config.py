@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from facewitness.detectors.laa_net.config import LaaNetConfig, LossConfig, from_official_model_block
+from facewitness.detectors.laa_net.recipe import load_recipe
 from facewitness.errors import ConfigError
 
 SBI_BLOCK = {
@@ -126,3 +127,19 @@ def test_config_and_detector_need_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("learning_rate=abc", "learning_rate must be a number, got 'abc'"),
+        ("learning_rate=nan", "learning_rate must be a number, got nan"),
+        ("epochs=2.5", "epochs must be a whole number, got 2.5"),
+        ("seed=true", "seed must be a whole number, got True"),
+        ("with_replacement=1", "with_replacement must be true or false, got 1"),
+        ("losses.heatmap_weight=x", "heatmap_weight must be a number, got 'x'"),
+    ],
+)
+def test_values_of_another_kind_are_named(override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_recipe("sbi", [override])

@@ -169,10 +169,11 @@ def test_another_recipe_is_refused(finished, root, caches, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     shutil.copy(finished / "recipe.json", run)
+    (run / "metrics.jsonl").touch()
     for other in (dataclasses.replace(TINY, seed=1), dataclasses.replace(TINY, network=LiteConfig(width=16))):
         with pytest.raises(ConfigError, match="begun with another recipe"):
             train(root, run, caches, other)
-    assert [path.name for path in run.iterdir()] == ["recipe.json"]
+    assert {path.name for path in run.iterdir()} == {"metrics.jsonl", "recipe.json"}
 
 
 @pytest.mark.parametrize("recipe", LITE_RECIPES.values(), ids=LITE_RECIPES)
