@@ -152,6 +152,9 @@ def fit_calibration(
         )
     fit = fit_temperature if method == "temperature" else fit_platt
     line = fit(log_odds(values), fake, weights=weights)
+    if not line.scale > 0:
+        msg = "the scores do not rank fakes above reals in these data, so no rising map fits; check labels and detector"
+        raise ConfigError(msg)
     return Calibration(method, fitted_on, scale=line.scale, bias=line.bias)
 
 

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from facewitness.detectors.laa_net.losses import StepCounts, laa_net_loss
 from facewitness.detectors.laa_net.model import LaaNet, LaaNetOutput
 from facewitness.detectors.laa_net.recipe import TrainingRecipe
-from facewitness.errors import FaceError
+from facewitness.errors import ConfigError, FaceError
 from facewitness.evaluation.metrics import roc_auc
 from facewitness.records import Label
 from facewitness.training.laa_data import LaaBatch, LaaData
@@ -104,6 +104,7 @@ class LaaTraining(LightningModule):
         optimizer.step(closure)
         sums = self._sum_over_ranks(self.step.sums.to(self.device, torch.float32))
         values = dict(zip(PARTS, sums.tolist(), strict=True))
+        _require_numbers(np.array(list(values.values())), step + 1)
         self.last_step = {"step": step + 1, "epoch": batch.epoch, "rate": self._rate, **values}
         self.log_dict({f"train/{name}": value for name, value in values.items()}, batch_size=1)
         self.log("loss", values["loss"], prog_bar=True, logger=False, batch_size=1)
@@ -163,6 +164,7 @@ class LaaTraining(LightningModule):
         if 2 * seen.sum() < len(seen):
             msg = f"{len(seen) - seen.sum()} of {len(seen)} validation images cannot be used; prepare the data again"
             raise FaceError(msg)
+        _require_numbers(logits[seen], self.global_step)
         found = {"loss": self._validation_loss(losses), "unusable": float(len(seen) - seen.sum())}
         found["accuracy"] = float(np.mean((logits[seen] >= 0) == (labels[seen] >= 0.5)))
         found["auc"] = _auc(logits[seen], labels[seen])
@@ -210,6 +212,20 @@ class LaaTraining(LightningModule):
             if text not in self._named and len(self._named) < _SHOWN:
                 self._named.add(text)
                 _LOG.warning("another picture was taken instead of %s", text)
+
+
+def _require_numbers(values: NDArray[np.float64], step: int) -> None:
+    """Stop before a network that has come apart is kept as the last checkpoint.
+
+    Raises:
+        ConfigError: If a value is infinite or NaN.
+    """
+    if not np.isfinite(values).all():
+        msg = (
+            f"the network gives no numbers any more at step {step}: training has diverged; take a smaller "
+            "learning_rate, or --precision f32, in a new --run"
+        )
+        raise ConfigError(msg)
 
 
 def _auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> float:

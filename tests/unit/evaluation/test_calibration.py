@@ -218,3 +218,9 @@ def test_a_calibration_that_is_none_is_refused(values):
         Calibration.from_dict(values)
     with pytest.raises(WeightsError, match=r"record of a\.onnx"):
         WeightsRecord("a.onnx", "0", "x", "mine", calibration={"score": values}).score_calibration()
+
+
+@pytest.mark.parametrize("scores", [[0.5] * 20, [0.9 - 0.8 * (i % 2) for i in range(20)]])
+def test_scores_that_do_not_rank_are_said(scores):
+    with pytest.raises(ConfigError, match="do not rank fakes above reals"):
+        fit_calibration("platt", scores, [i % 2 for i in range(20)], fitted_on="ties")

@@ -265,6 +265,12 @@ def test_callback_ends_the_run(data, tmp_path):
     assert (tmp_path / "run" / "last.ckpt").is_file()
 
 
+def test_diverging_is_said_and_not_kept(data, tmp_path):
+    with pytest.raises(ConfigError, match=r"no numbers any more at step \d+: training has diverged"):
+        train_laa(job(data, tmp_path / "run", "learning_rate=1e30"))
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+
+
 def test_blended_images_train_too(data, tmp_path):
     recipe = mini("epochs=1", "frozen_epochs=0", "batch_norm=first", name="bi")
     train_laa(LaaRun(data, tmp_path / "run", recipe, "bi", ALONE))
