@@ -226,7 +226,7 @@ def _train_m2f2(request: TrainingRequest) -> None:
 
 
 def _train_lite(request: TrainingRequest) -> None:
-    refused = ("epochs", "batch", "overrides", "init", "accumulate", "devices", "num_nodes", "strategy", "save_every")
+    refused = ("epochs", "batch", "overrides", "accumulate", "devices", "num_nodes", "strategy", "save_every")
     request.refuse((*refused, "dry_run"), "it is an option of the recipes sbi, bi and their like")
     chosen = _lite_recipe(request.recipe, request.steps)
     try:
@@ -240,6 +240,7 @@ def _train_lite(request: TrainingRequest) -> None:
         chosen,
         cache=request.cache,
         pretrained=request.pretrained,
+        init=() if request.init is None else (request.init,),
         machine=_machine(request),
     )
     typer.echo(f"best weights: {best}")

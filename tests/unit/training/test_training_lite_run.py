@@ -94,6 +94,16 @@ def test_weights_are_of_the_network_and_were_trained(finished):
     assert checkpoint["recipe"]["steps"] == 5
 
 
+def test_a_run_can_start_from_earlier_weights(finished, root, caches, tmp_path):
+    still = dataclasses.replace(TINY, steps=1, learning_rate=1e-12, weight_decay=0.0)
+    first, second = finished / "best.safetensors", finished / "last.safetensors"
+    train(root, tmp_path / "one", caches, still, init=[first])
+    train(root, tmp_path / "mean", caches, still, init=[first, second])
+    begun = [load_lite(p).scores.weight for p in (first, second)]
+    for name, expected in (("one", begun[0]), ("mean", (begun[0] + begun[1]) / 2)):
+        torch.testing.assert_close(load_lite(tmp_path / name / "last.safetensors").scores.weight, expected)
+
+
 def test_best_is_the_validated_step_of_the_highest_score(finished, root, caches, tmp_path, monkeypatch):
     scores = iter((0.5, 0.8, 0.6))
     monkeypatch.setattr("facewitness.training.lite_module.validation_metrics", lambda *_: {"score": next(scores)})
