@@ -71,6 +71,7 @@ def run(request: PrepareRequest) -> None:
                 settings,
                 steps,
                 split=spec.split,
+                missing=listing.missing,
                 workers=request.workers,
                 on_video=count,
             )

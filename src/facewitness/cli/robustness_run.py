@@ -121,7 +121,7 @@ def _protocol(
         "crop": detector.crop.words,
         "data": [source.spec for source in sources],
         "list_sha256": [source.list_sha256 for source in sources],
-        "missing": [len(source.missing) for source in sources],
+        "missing": [source.missing.count for source in sources],
         "limit": request.limit,
         "frames": request.frames,
         "changes": "whole frames, before faces are looked for; crop_tight and crop_wide change the detector's crop",

@@ -27,6 +27,8 @@ NEIGHBOURS_FILE: Final = "neighbours.npy"
 FORMAT: Final = 1
 """Rises when older folders can no longer be read."""
 
+_MOST_NAMED: Final = 10
+
 
 class Points(Sequence[tuple[float, float]]):
     """Landmarks ``(x, y)``, packed: a set of a hundred thousand frames fits into memory.
@@ -182,6 +184,32 @@ def _plain(frame: PreparedFrame) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """What a set's list names and its folder lacks.
+
+    Attributes:
+        count: How many files or folders; a folder of which nothing is there counts as one.
+        first: The first few of them, below the set's root.
+    """
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, paths: Sequence[str]) -> Missing:
+        """All of a list.
+
+        Example:
+            >>> Missing.of(["a.mp4", "b/"])
+            Missing(count=2, first=('a.mp4', 'b/'))
+        """
+        return cls(len(paths), tuple(paths[:_MOST_NAMED]))
+
+    def __add__(self, other: Missing) -> Missing:
+        return Missing(self.count + other.count, (*self.first, *other.first)[:_MOST_NAMED])
+
+
+@dataclass(frozen=True)
 class PreparedSet:
     """An opened folder.
 
@@ -191,6 +219,8 @@ class PreparedSet:
         settings: How it was prepared: steps, frames, margin, size, detector, versions.
         fingerprint: `fingerprint_of` the settings.
         videos: In the order of the index.
+        missing: What was not there to prepare, by the split that a run was asked for, empty for all; folders of
+            older versions say nothing of it.
     """
 
     folder: Path
@@ -198,6 +228,18 @@ class PreparedSet:
     settings: Mapping[str, Any]
     fingerprint: str
     videos: tuple[PreparedVideo, ...] = field(default=())
+    missing: Mapping[str, Missing] = field(default_factory=dict)
+
+    def missing_of(self, split: str = "") -> Missing:
+        """What was not there to prepare of a split, or of all; where only the whole set was counted, of all.
+
+        Example:
+            >>> made = PreparedSet(Path("p"), "FF++", {}, "", missing={"val": Missing(1, ("a",)), "test": Missing(2)})
+            >>> made.missing_of("val").count, made.missing_of().count, made.missing_of("train").count
+            (1, 3, 0)
+        """
+        whole = self.missing.get("", Missing())
+        return self.missing.get(split, whole) if split or whole.count else sum(self.missing.values(), whole)
 
     def frames(self) -> list[tuple[PreparedVideo, PreparedFrame]]:
         """Every frame with its video, in the order of the index, which is also that of `neighbours`."""
@@ -248,18 +290,29 @@ def write_file(path: Path, data: bytes) -> int:
     return len(data)
 
 
-def write_head(folder: Path, dataset: str, settings: Mapping[str, Any]) -> None:
+def write_head(
+    folder: Path, dataset: str, settings: Mapping[str, Any], missing: Mapping[str, Missing] | None = None
+) -> None:
     """Write ``prepared.json``; without an index the folder does not count as finished."""
     head = {"format": FORMAT, "dataset": dataset, "settings": dict(settings), "fingerprint": fingerprint_of(settings)}
+    head["missing"] = {split: vars(lacking) for split, lacking in (missing or {}).items()}
     write_file(folder / SETTINGS_FILE, json.dumps(head, indent=1).encode())
 
 
 def save_prepared(prepared: PreparedSet) -> None:
     """Write a set's settings and its index into its folder, the index last."""
     (prepared.folder / INDEX_FILE).unlink(missing_ok=True)
-    write_head(prepared.folder, prepared.dataset, prepared.settings)
+    write_head(prepared.folder, prepared.dataset, prepared.settings, prepared.missing)
     lines = "".join(video.to_json() + "\n" for video in prepared.videos)
     write_file(prepared.folder / INDEX_FILE, lines.encode())
+
+
+def missing_in(head: Mapping[str, Any]) -> dict[str, Missing]:
+    """What ``prepared.json`` says of files that were not there, by split; raises whatever comes of a damaged one."""
+    return {
+        str(split): Missing(int(lacking["count"]), tuple(map(str, lacking["first"])))
+        for split, lacking in head.get("missing", {}).items()
+    }
 
 
 def open_prepared(folder: Path, *, needs: Sequence[str] = (), fingerprint: str | None = None) -> PreparedSet:
@@ -282,8 +335,8 @@ def open_prepared(folder: Path, *, needs: Sequence[str] = (), fingerprint: str |
         head = json.loads(path.read_text(encoding="utf-8"))
         lines = (folder / INDEX_FILE).read_text(encoding="utf-8").splitlines()
         settings, stored, dataset = head["settings"], head["fingerprint"], head["dataset"]
-        version, steps = head["format"], settings["steps"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        version, steps, lacking = head["format"], settings["steps"], missing_in(head)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{folder} holds no finished prepared data ({error}); run facewitness prepare first"
         raise ConfigError(msg) from error
     if version != FORMAT or stored != fingerprint_of(settings):
@@ -296,4 +349,5 @@ def open_prepared(folder: Path, *, needs: Sequence[str] = (), fingerprint: str |
     if missing:
         msg = f"{folder} was prepared without {', '.join(missing)} (steps: {', '.join(steps)}); prepare it again"
         raise ConfigError(msg)
-    return PreparedSet(folder, dataset, settings, stored, tuple(PreparedVideo.from_json(line) for line in lines))
+    videos = tuple(PreparedVideo.from_json(line) for line in lines)
+    return PreparedSet(folder, dataset, settings, stored, videos, lacking)

@@ -195,8 +195,8 @@ def _source(source: Any) -> Document:
         "fake": labels[Label.FAKE],
         "list_sha256": source.list_sha256,
         "prepared": source.fingerprint,
-        "missing": len(source.missing),
-        "missing_first": list(source.missing[:10]),
+        "missing": source.missing.count,
+        "missing_first": list(source.missing.first),
     }
 
 

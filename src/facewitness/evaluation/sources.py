@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from facewitness.datasets.prepared import PreparedVideo, open_prepared
+from facewitness.datasets.prepared import Missing, PreparedVideo, open_prepared
 from facewitness.datasets.records import SPLITS, Record
 from facewitness.datasets.spec import DataSpec
 from facewitness.errors import ConfigError
@@ -32,7 +32,7 @@ class DataSource:
         records: In the order of the set.
         fingerprint: Of prepared data; empty for data as they are.
         prepared: Video id to what was prepared of it; None for data as they are.
-        missing: What the set's list names and its folder lacks; a folder of which nothing is there counts as one.
+        missing: What the set's list names and its folder lacks; of prepared data, lacked when they were prepared.
     """
 
     spec: str
@@ -40,7 +40,7 @@ class DataSource:
     records: tuple[Record, ...]
     fingerprint: str = ""
     prepared: Mapping[str, PreparedVideo] | None = field(default=None, repr=False)
-    missing: tuple[str, ...] = ()
+    missing: Missing = field(default_factory=Missing)
 
     @property
     def has_masks(self) -> bool:
@@ -107,7 +107,7 @@ def open_source(text: str, *, limit: int | None = None) -> DataSource:
 def _open_spec(text: str) -> DataSource:
     spec = DataSpec.parse(text)
     listing = spec.listing()
-    return DataSource(str(spec), spec.root, listing.records, missing=listing.missing)
+    return DataSource(str(spec), spec.root, listing.records, missing=Missing.of(listing.missing))
 
 
 def _open_prepared(text: str) -> DataSource:
@@ -117,7 +117,8 @@ def _open_prepared(text: str) -> DataSource:
     opened = open_prepared(Path(place))
     videos = {v.record.video_id: v for v in opened.videos if split in ("all", v.record.split)}
     records = tuple(v.record for v in opened.videos if split in ("all", v.record.split))
-    return DataSource(text, Path(place), records, opened.fingerprint, videos)
+    lacking = opened.missing_of("" if split == "all" else split)
+    return DataSource(text, Path(place), records, opened.fingerprint, videos, lacking)
 
 
 def _spread(records: Sequence[Record], limit: int) -> tuple[Record, ...]:

@@ -18,7 +18,7 @@ from facewitness.cli.main import main
 from facewitness.datasets.prepare import places, pool
 from facewitness.datasets.prepare.runner import WITHOUT_FACES, prepare
 from facewitness.datasets.prepare.settings import PrepareSettings
-from facewitness.datasets.prepared import INDEX_FILE, open_prepared
+from facewitness.datasets.prepared import INDEX_FILE, Missing, open_prepared
 from facewitness.errors import ConfigError
 from facewitness.media.audio import read_audio
 from facewitness.media.images import read_image
@@ -208,6 +208,20 @@ def test_more_steps_and_other_splits_join(source, tmp_path):
     assert [video.record.split for video in open_prepared(out).videos] == ["test", "train", "train"]
     prepare(pictures, root, out, SETTINGS, ["crops"], workers=1)
     assert len(open_prepared(out).videos) == 2
+
+
+def test_what_was_not_there_stays_known_by_split(source, tmp_path):
+    root, records = source
+    out = tmp_path / "out"
+    test = [record("real/a.mp4", split="test")]
+    prepare([records[3]], root, out, SETTINGS, ["crops"], split="train", missing=["x.mp4", "y/"], workers=1)
+    prepare(test, root, out, SETTINGS, ["landmarks"], split="test", missing=["z.mp4"], workers=1)
+    found = open_prepared(out)
+    assert found.missing == {"train": Missing(2, ("x.mp4", "y/")), "test": Missing(1, ("z.mp4",))}
+    prepare([records[3]], root, out, SETTINGS, ["crops"], split="train", workers=1)  # made whole since
+    assert open_prepared(out).missing_of() == Missing(1, ("z.mp4",))
+    prepare([records[3], *test], root, out, SETTINGS, ["crops"], missing=["w.mp4"], workers=1)
+    assert open_prepared(out).missing == {"": Missing(1, ("w.mp4",))}
 
 
 def test_changed_source_is_made_anew(tmp_path):

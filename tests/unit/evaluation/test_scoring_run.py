@@ -11,7 +11,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facewitness.datasets.prepared import INDEX_FILE, SETTINGS_FILE, PreparedFrame, PreparedVideo, fingerprint_of
+from facewitness.datasets.prepared import (
+    INDEX_FILE,
+    SETTINGS_FILE,
+    Missing,
+    PreparedFrame,
+    PreparedVideo,
+    fingerprint_of,
+    open_prepared,
+    save_prepared,
+)
 from facewitness.datasets.records import Record
 from facewitness.errors import ConfigError, UnknownNameError
 from facewitness.evaluation.score_store import RECORDS_FILE, ScoreStore
@@ -186,6 +195,11 @@ def test_prepared_data(tmp_path):
     source = open_source(f"prepared:{tmp_path}:test")
     assert [r.video_id for r in source.records] == ["v1", "v2"]
     assert source.fingerprint == fingerprint_of(settings)
+    assert source.missing == Missing()  # an older folder, which does not say
+    save_prepared(replace(open_prepared(tmp_path), missing={"test": Missing.of(["x.mp4"] * 12), "val": Missing(1)}))
+    counts = [open_source(f"prepared:{tmp_path}{split}").missing.count for split in ("", ":test", ":train")]
+    assert counts == [13, 12, 0]
+    assert open_source(f"prepared:{tmp_path}:test").missing.first == ("x.mp4",) * 10
     assert scoring_settings(BrightnessDetector(), ScoringRule(), [source])["prepared"] == [source.fingerprint]
     data = score_sources([source], scorer())
     assert data.table.scored.all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,8 +20,10 @@ from facewitness.datasets.prepared import (
     INDEX_FILE,
     NEIGHBOURS_FILE,
     SETTINGS_FILE,
+    Missing,
     PreparedVideo,
     fingerprint_of,
+    missing_in,
     write_file,
     write_head,
 )
@@ -69,6 +71,7 @@ def prepare(
     steps: Sequence[str],
     *,
     split: str | None = None,
+    missing: Sequence[str] = (),
     workers: int = 0,
     on_video: Callable[[Record], None] = lambda _: None,
 ) -> Summary:
@@ -85,6 +88,7 @@ def prepare(
         settings: How.
         steps: What (`STEPS`); those that they rest on are added.
         split: The split that ``records`` are; None when they are all there is.
+        missing: What the set's list names besides and its folder lacks; kept with the prepared data.
         workers: Processes; 0 takes one per core, 1 none but this one.
         on_video: Called after each record.
 
@@ -98,7 +102,8 @@ def prepare(
     dataset, asked = _check_records(records), complete_steps(tuple(steps))
     check_out(root, out)
     with only_run(out):
-        wanted = _take_over(out, dataset, settings, asked)
+        wanted, lacking = _take_over(out, dataset, settings, asked)
+        lacking = {**(lacking if split else {}), split or "": Missing.of(missing)}
         job = Job(base_of(root), out, settings, wanted)
         pending = []
         for record in records:
@@ -109,7 +114,7 @@ def prepare(
         if pending:
             (out / INDEX_FILE).unlink(missing_ok=True)
             _run(pending, job, workers or default_threads(), on_video)
-        return _finish(records, job, dataset, split, reused=len(records) - len(pending))
+        return _finish(records, job, dataset, split, lacking, reused=len(records) - len(pending))
 
 
 def _check_records(records: Sequence[Record]) -> str:
@@ -131,23 +136,30 @@ def _check_records(records: Sequence[Record]) -> str:
     return " + ".join(titles)
 
 
-def _take_over(out: Path, dataset: str, settings: PrepareSettings, steps: tuple[str, ...]) -> tuple[str, ...]:
-    """Compare with what the folder holds, and write its settings; returns its steps with the new ones."""
+def _take_over(
+    out: Path, dataset: str, settings: PrepareSettings, steps: tuple[str, ...]
+) -> tuple[tuple[str, ...], dict[str, Missing]]:
+    """Compare with what the folder holds, and write its settings.
+
+    Returns:
+        Its steps with the new ones, and what earlier runs did not find.
+    """
     before: tuple[str, ...] = ()
+    lacking: dict[str, Missing] = {}
     if (out / SETTINGS_FILE).exists():
-        before = _same_settings(out, dataset, settings)
+        before, lacking = _same_settings(out, dataset, settings)
     elif any(not entry.name.startswith(".") for entry in out.iterdir()):
         msg = f"{out} is not empty and holds no prepared data; choose a new folder for --out"
         raise ConfigError(msg)
     wanted = complete_steps((*before, *steps))
     if wanted != before:
         (out / INDEX_FILE).unlink(missing_ok=True)
-        write_head(out, dataset, {**settings.to_dict(), "steps": list(wanted)})
-    return wanted
+        write_head(out, dataset, {**settings.to_dict(), "steps": list(wanted)}, lacking)
+    return wanted, lacking
 
 
-def _same_settings(out: Path, dataset: str, settings: PrepareSettings) -> tuple[str, ...]:
-    """The steps that a folder was prepared with.
+def _same_settings(out: Path, dataset: str, settings: PrepareSettings) -> tuple[tuple[str, ...], dict[str, Missing]]:
+    """The steps that a folder was prepared with, and what its runs did not find.
 
     Raises:
         ConfigError: If it was prepared in another way, holds another set, or is damaged.
@@ -156,8 +168,8 @@ def _same_settings(out: Path, dataset: str, settings: PrepareSettings) -> tuple[
     try:
         head = json.loads(path.read_bytes())
         stored, title, old = str(head["fingerprint"]), str(head["dataset"]), dict(head["settings"])
-        steps = tuple(old.pop("steps"))
-    except (ValueError, KeyError, TypeError) as error:
+        steps, lacking = tuple(old.pop("steps")), missing_in(head)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{path} is damaged ({error}); delete {out} and prepare again"
         raise ConfigError(msg) from error
     if stored != settings.fingerprint:
@@ -168,7 +180,7 @@ def _same_settings(out: Path, dataset: str, settings: PrepareSettings) -> tuple[
     if title != dataset:
         msg = f"{out} holds {title}, not {dataset}; choose another --out"
         raise ConfigError(msg)
-    return steps
+    return steps, lacking
 
 
 def _least_bytes(records: Sequence[Record], job: Job) -> int:
@@ -196,7 +208,15 @@ def _here(records: Sequence[Record], job: Job) -> Iterator[tuple[Record, int]]:
         yield record, prepare_video(record, job, finder)[1]
 
 
-def _finish(records: Sequence[Record], job: Job, dataset: str, split: str | None, *, reused: int) -> Summary:
+def _finish(
+    records: Sequence[Record],
+    job: Job,
+    dataset: str,
+    split: str | None,
+    lacking: Mapping[str, Missing],
+    *,
+    reused: int,
+) -> Summary:
     """The index from the records' own files, sorted by video id, and what is made of all videos together."""
     videos = [read_state(state_file(job.out, record.video_id)).video for record in records]
     if split is not None:
@@ -208,7 +228,7 @@ def _finish(records: Sequence[Record], job: Job, dataset: str, split: str | None
         write_neighbours(job.out / NEIGHBOURS_FILE, videos, job.settings.neighbours)
     write_file(job.out / WITHOUT_FACES, _faceless_table(videos).encode())
     index = "".join(video.to_json() + "\n" for video in videos)
-    write_head(job.out, dataset, {**job.settings.to_dict(), "steps": list(job.steps)})
+    write_head(job.out, dataset, {**job.settings.to_dict(), "steps": list(job.steps)}, lacking)
     write_file(job.out / INDEX_FILE, index.encode())
     return Summary(
         fingerprint=job.settings.fingerprint,
