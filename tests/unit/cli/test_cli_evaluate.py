@@ -218,6 +218,15 @@ def test_core_install_needs_neither_torch_nor_pyarrow(data):
     assert set(json.loads(done.stdout)) >= KEYS
 
 
+@pytest.mark.parametrize(("real", "fake"), [("real", "real"), ("real", "."), ("fake/swap", "fake"), ("r", "real/swap")])
+def test_a_file_is_not_real_and_fake_at_once(data, capsys, real, fake):
+    (data / "r").symlink_to(data / "real")
+    assert main(["evaluate", "--real", str(data / real), "--fake", str(data / fake), *MACHINE]) == 1
+    shown, errors = capsys.readouterr()
+    assert shown == ""
+    assert re.search(r"--real .* and --fake .* share \d+ files, first .*; give two folders", errors)
+
+
 def test_what_a_list_names_and_the_folder_lacks_is_said(data, capsys, tmp_path):
     rows = [("real/swap/00.png", 0), ("real/swap/01.png", 0), ("fake/swap/00.png", 1), ("fake/swap/01.png", 1)]
     lost = [("fake/swap/99.png", 1), ("nowhere/1.png", 1), ("nowhere/2.png", 1)]
