@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -10,8 +12,8 @@ from typing import Any, Final, Literal
 import torch
 from torch import Tensor, nn
 
-from facewitness.errors import ConfigError, MissingExtraError, WeightsError
-from facewitness.networks.state import read_tensors
+from facewitness.errors import ConfigError, FacewitnessError, MissingExtraError, WeightsError
+from facewitness.networks.state import first_sentence, read_index, read_tensors
 
 LlavaPrecision = Literal["auto", "f32", "bf16", "f16"]
 Quantisation = Literal["none", "8bit", "4bit"]
@@ -19,6 +21,8 @@ Quantisation = Literal["none", "8bit", "4bit"]
 SCORE_FILE: Final = "score_projector.safetensors"
 DETECTOR_FILE: Final = "detector.safetensors"
 _DTYPES: Final = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
+_NOT_FETCHED: Final = ["*.py", "*.onnx", "*.h5", "*.msgpack", "*.pth", "*.pt", "*.ckpt", "*.pkl"]
+_PICKLED_SHARDS: Final = "*.bin"
 _LARGE: Final = 1_500_000_000
 """Parameters beyond which ``auto`` halves the precision on a CPU as well."""
 
@@ -39,8 +43,11 @@ def find_folder(place: str | Path) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(str(place), ignore_patterns=["*.py", "*.onnx", "*.h5", "*.msgpack"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        found = Path(snapshot_download(str(place), ignore_patterns=[*_NOT_FETCHED, _PICKLED_SHARDS]))
+        if any(found.glob("*.safetensors")):
+            return found
+        return Path(snapshot_download(str(place), ignore_patterns=_NOT_FETCHED))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         msg = f"{place} is no folder here and cannot be had from the hub: {error}; check the name and the network"
         raise WeightsError(msg) from error
 
@@ -63,18 +70,39 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
     return state
 
 
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """What other libraries raise over a folder of a model, as one named error; shards outside it are refused first.
+
+    Raises:
+        WeightsError: Instead of theirs.
+    """
+    for index in sorted(folder.glob("*.index.json")):
+        read_index(index)
+    try:
+        yield
+    except (FacewitnessError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {first_sentence(error)}"
+        msg = f"{folder} cannot be opened as a model ({why}); get the whole folder again"
+        raise WeightsError(msg) from error
+
+
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a folder; None if it has none.
 
     Raises:
         MissingExtraError: If its kind needs a package that is not installed.
+        WeightsError: If it is damaged.
     """
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")):
         return None
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        with readable(folder):
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except ImportError as error:
         msg = f"the tokenizer of {folder} needs a package: {error}; try: pip install sentencepiece"
         raise MissingExtraError(msg) from error
@@ -115,7 +143,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"{path} cannot be read: {error}; give the folder of a model"
         raise WeightsError(msg) from error
     if not isinstance(values, dict):

@@ -16,7 +16,7 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from facewitness.config import from_mapping
-from facewitness.errors import CheckpointError, ConfigError
+from facewitness.errors import CheckpointError, ConfigError, WeightsError
 from facewitness.language.llava import LlavaNetwork
 from facewitness.language.llava_files import (
     SCORE_FILE,
@@ -29,6 +29,7 @@ from facewitness.language.llava_files import (
     quantisation_config,
     read_folder,
     read_json,
+    readable,
     size_of,
 )
 from facewitness.language.llava_official import LlavaReport, core_config, split_official
@@ -36,6 +37,8 @@ from facewitness.language.models import Aspect
 from facewitness.networks.state import fit_state, read_tensors
 
 SETTINGS_FILE: Final = "facewitness.json"
+_ADAPTER_CONFIG: Final = "adapter_config.json"
+"""Makes transformers load another model than that of the folder."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,14 @@ def load_folder(
         ConfigError: If options do not go together.
     """
     folder = find_folder(place)
+    if (folder / _ADAPTER_CONFIG).is_file():
+        msg = f"{folder} holds a fine-tuning, no model; make one of it first: facewitness merge {folder} --out DIR"
+        raise WeightsError(msg)
+    with readable(folder):
+        return _load(folder, device, precision, quantisation)
+
+
+def _load(folder: Path, device: str, precision: LlavaPrecision, quantisation: Quantisation) -> LoadedLlava:
     config = read_json(folder / "config.json")
     quantised = quantisation_config(quantisation, precision)
     if config.get("model_type") == "llava":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,6 +10,7 @@ from pickle import UnpicklingError
 from typing import Any, Final
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from facewitness.errors import CheckpointError, WeightsError
@@ -83,7 +85,7 @@ def read_tensors(path: Path, *, source: str, stand_ins: Sequence[type] = ()) -> 
         allowed = torch.serialization.safe_globals(list(stand_ins)) if stand_ins else nullcontext()
         with allowed:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, UnpicklingError, EOFError, ValueError, KeyError, SafetensorError) as error:
         raise WeightsError(unreadable(path, error)) from error
     if not isinstance(state, Mapping):
         msg = f"checkpoint {path.name} must hold a mapping of tensors, got {type(state).__name__}"
@@ -93,8 +95,13 @@ def read_tensors(path: Path, *, source: str, stand_ins: Sequence[type] = ()) -> 
 
 def unreadable(path: Path, error: Exception) -> str:
     """What to say of a file that could not be read."""
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"checkpoint {path.name} cannot be read as tensors only (damaged, or it holds code): {first_line}"
+    return f"checkpoint {path.name} cannot be read as tensors only (damaged, or it holds code): {first_sentence(error)}"
+
+
+def first_sentence(error: Exception) -> str:
+    """The first sentence of another library's message: torch's go on with advice to load files unsafely."""
+    words = str(error).strip()
+    return words.splitlines()[0].partition(". ")[0] if words else type(error).__name__
 
 
 def read_header(path: Path) -> Mapping[str, str]:
@@ -105,13 +112,29 @@ def read_header(path: Path) -> Mapping[str, str]:
     """
     if path.suffix != ".safetensors" or not path.is_file():
         return {}
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(str(path), framework="pt") as stream:
             return dict(stream.metadata() or {})
     except SafetensorError as error:
         raise WeightsError(unreadable(path, error)) from error
+
+
+def read_index(path: Path) -> dict[str, Path]:
+    """Which file of a folder holds which tensor, as an index of shards (``*.index.json``) says.
+
+    Raises:
+        WeightsError: If it is damaged, or names a file outside its folder.
+    """
+    try:
+        listed = dict(json.loads(path.read_text(encoding="utf-8"))["weight_map"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        msg = f"{path} is no index of shards ({type(error).__name__}: {error}); get the whole folder again"
+        raise WeightsError(msg) from error
+    for name in listed.values():
+        if not isinstance(name, str) or name != Path(name).name or "\\" in name:
+            msg = f"{path} must name files of its own folder, got {name!r}; get the folder from its source"
+            raise WeightsError(msg)
+    return {key: path.parent / name for key, name in listed.items()}
 
 
 def fit_state(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from facewitness.errors import CheckpointError, ConfigError, MissingExtraError, WeightsError
 from facewitness.language.conversations import template_named
 from facewitness.language.llava_answers import Llava, load_llava
-from facewitness.language.llava_files import pick_device, pick_dtype, quantisation_config
+from facewitness.language.llava_files import find_folder, pick_device, pick_dtype, quantisation_config
 from facewitness.language.llava_official import split_official
 from facewitness.language.llava_weights import from_official, load_folder, save_folder
 from facewitness.language.models import Answer, Evidence, Sampling
@@ -235,3 +236,73 @@ def test_pictures_and_questions_must_go_together():
     llava = Llava(tiny_llava.loaded(score=False), "tiny", sampling=SHORT)
     with pytest.raises(ConfigError, match="2 pictures, 3 questions"):
         llava.answers([PICTURE, PICTURE], ["a", "b", "c"])
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("this must not run",)
+
+
+def _unsafe_pickle(folder):
+    (folder / "model.safetensors").unlink()
+    torch.save({"x": Evil()}, folder / "pytorch_model.bin")
+
+
+def _shard_elsewhere(folder):
+    names = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").replace(folder.parent / "other.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "../other.safetensors")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def _writes(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+HOSTILE = {
+    "pickle with code": (_unsafe_pickle, "UnpicklingError"),
+    "shard outside the folder": (_shard_elsewhere, "files of its own folder"),
+    "index without a map": (_writes("model.safetensors.index.json", b'{"x": 1}'), "no index of shards"),
+    "endless header": (_writes("model.safetensors", (1 << 40).to_bytes(8, "little") + b"{}"), "SafetensorError"),
+    "deep config": (_writes("config.json", b'{"a":' + b"[" * 100_000), "config.json cannot be read"),
+    "config of another kind": (_writes("config.json", b'{"model_type": "llava", "text_config": 3}'), "as a model"),
+    "damaged tokenizer": (_writes("tokenizer.json", b"{}"), "as a model"),
+    "damaged projector": (_writes("score_projector.safetensors", b"x"), "cannot be read as tensors"),
+    "another model's name": (_writes("adapter_config.json", b'{"base_model_name_or_path": "a/b"}'), "merge"),
+}
+
+
+@pytest.fixture(scope="module")
+def own_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    loaded = tiny_llava.loaded()
+    return save_folder(folder, loaded.network, loaded.tokenizer, loaded.settings)
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_folders_are_named_errors_and_run_nothing(own_folder, tmp_path, capsys, case):
+    spoil, message = HOSTILE[case]
+    folder = tmp_path / "model"
+    shutil.copytree(own_folder, folder)
+    spoil(folder)
+    with pytest.raises(WeightsError, match=message):
+        load_folder(folder, device="cpu")
+    assert "must not run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("held", "asked"), [("model.safetensors", 1), ("pytorch_model.bin", 2)])
+def test_pickles_are_fetched_only_where_there_is_nothing_else(tmp_path, monkeypatch, held, asked):
+    import huggingface_hub
+
+    calls = []
+
+    def fetch(name, ignore_patterns):
+        calls.append(ignore_patterns)
+        if held.endswith(".safetensors") or "*.bin" not in ignore_patterns:
+            (tmp_path / held).touch()
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    assert find_folder("owner/name") == tmp_path
+    assert len(calls) == asked
+    assert all({"*.py", "*.pth"} <= set(patterns) for patterns in calls)

@@ -133,6 +133,24 @@ def test_llava_folder(tmp_path, cosine, generation):
 
 
 @pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ({"x": 1}, "no index of shards"),
+        ({"weight_map": {"deepfake_encoder.a": 3}}, "files of its own folder, got 3"),
+        ({"weight_map": {"deepfake_encoder.a": "../a.safetensors"}}, "files of its own folder"),
+        ({"weight_map": {"deepfake_encoder.a": "/a.safetensors"}}, "files of its own folder"),
+    ],
+)
+def test_an_index_names_files_of_its_folder_only(tmp_path, index, message):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save_file({"deepfake_encoder.a": torch.ones(1)}, tmp_path / "a.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(WeightsError, match=message):
+        load_official(folder)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda s: s.pop("vision_proj.0.bias"), r"missing \[clip_projection.0.bias\]"),

@@ -29,7 +29,16 @@ from facewitness.detectors.m2f2_det.recognition import (
     recognise,
 )
 from facewitness.errors import CheckpointError, ConfigError, WeightsError
-from facewitness.networks.state import COUNTER, fit_state, inert, read_header, read_tensors, some, unreadable
+from facewitness.networks.state import (
+    COUNTER,
+    fit_state,
+    inert,
+    read_header,
+    read_index,
+    read_tensors,
+    some,
+    unreadable,
+)
 from facewitness.whole_files import replacing
 
 NAME: Final = "m2f2_det"
@@ -258,8 +267,7 @@ def _read_folder(folder: Path) -> dict[str, Tensor]:
 
     files = sorted(folder.glob("*.safetensors"))
     if (folder / _INDEX).is_file():
-        listed = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"]
-        files = sorted({folder / name for key, name in listed.items() if key.startswith(_WANTED)})
+        files = sorted({file for key, file in read_index(folder / _INDEX).items() if key.startswith(_WANTED)})
     if not files:
         msg = f"{folder} holds no safetensors of a LLaVA or CLIP model; {OFFICIAL_SOURCE}"
         raise WeightsError(msg)
