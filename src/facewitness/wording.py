@@ -14,6 +14,9 @@ SMALL_FACE_PX = 80
 LOW_PRESENCE = 0.7
 """Confidence of the landmark model below which readers are told that the face was seen badly."""
 
+FEW_VIDEOS = 10
+"""Videos of a label below which readers are told that an interval means little."""
+
 DERIVED = "Written by a language model; the verdict is the detector's alone."
 """What stands beside every text of a language model."""
 
@@ -188,6 +191,22 @@ def sentence(text: str) -> str:
     """
     text = capitalised(text.strip())
     return text if not text or text.endswith((".", "!", "?", "…")) else text + "."
+
+
+def few_words(reals: int, fakes: int) -> str:
+    """That an interval means little, where a label has fewer videos than `FEW_VIDEOS`; else nothing.
+
+    Resampling a handful of videos that happen to be ranked rightly gives 1 to 1, however unsure the figure is.
+
+    Example:
+        >>> few_words(4, 4)
+        'only 4 real and 4 fake videos: too few for an interval of the AUC to mean much'
+        >>> few_words(10, 10)
+        ''
+    """
+    if min(reals, fakes) >= FEW_VIDEOS:
+        return ""
+    return f"only {reals} real and {count_words(fakes, 'fake video')}: too few for an interval of the AUC to mean much"
 
 
 def missing_words(data: object, names: Sequence[str], count: int) -> str:

@@ -26,6 +26,7 @@ from facewitness.evaluation.levels import EvaluationProtocol
 from facewitness.evaluation.score_table import ScoreTable
 from facewitness.reports.comparison import write_comparison_page
 from facewitness.reports.files import write_atomically
+from facewitness.wording import few_words
 
 _TABLES = (".csv", ".parquet")
 _RULES = ("pooling", "pooled", "faces", "missing_face", "flip", "trim", "top")
@@ -223,6 +224,8 @@ def words(found: Comparison, one: str, two: str) -> list[str]:
         f"right alone: {one} {split.only_a}, {two} {split.only_b}; McNemar p = {split.p_value:.3g}",
         f"on reals p = {found.on_real.p_value:.3g}, on fakes p = {found.on_fake.p_value:.3g}",
     ]
+    few = few_words(found.n_real, found.n_fake)
+    lines += [few] if few else []
     left_out = {
         f"only in {one}": found.only_in_a,
         f"only in {two}": found.only_in_b,

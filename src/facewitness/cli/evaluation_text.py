@@ -45,6 +45,7 @@ def remarks(document: Mapping[str, Any]) -> list[str]:
         f"FAKE from {number(protocol['threshold'])}, chosen elsewhere: {protocol['threshold_from']}",
         f"{document['not_scored']} not scored (rule {protocol['missing_face']}): {_reasons(document['reasons'])}",
     ]
+    lines += [document["few"]] if document["few"] else []
     for name, reason in document["result"]["left_out"].items():
         lines.append(f"no numbers for {name}: {reason}")
     lines += [

@@ -29,6 +29,7 @@ from facewitness.reports.files import write_atomically
 from facewitness.reports.robustness import write_robustness_page
 from facewitness.runtime import deciding_versions
 from facewitness.verdicts import choose_operating_point
+from facewitness.wording import few_words
 
 _HALF = OperatingPoint(0.5, math.nan, "not measured: the weights carry no lines, so 0.5 is used", 0.5)
 
@@ -88,6 +89,7 @@ def run(request: RobustnessRequest) -> None:
     document = {
         "schema_version": "1.0",
         **plain(asdict(result)),
+        "few": _few(result),
         "protocol": {**_protocol(request, detector, sources, point), "not_scored_clean": _not_scored(tables[CLEAN])},
     }
     write_atomically(request.out / "robustness.json", [json.dumps(document, indent=1, allow_nan=False), "\n"])
@@ -135,6 +137,11 @@ def _protocol(
     }
 
 
+def _few(result: RobustnessResult) -> str:
+    clean = result.conditions[0]
+    return few_words(clean.n_real, clean.n_fake)
+
+
 def _print(result: RobustnessResult, chosen: Mapping[str, Perturbation]) -> None:
     """One line per perturbation: AUC by level, then the means."""
     clean = result.conditions[0]
@@ -157,6 +164,8 @@ def _print(result: RobustnessResult, chosen: Mapping[str, Perturbation]) -> None
         f"clean: AUC {number(clean.auc)} ({number(clean.auc_low)} to {number(clean.auc_high)}), "
         f"{clean.n_real} real and {clean.n_fake} fake videos scored, {_share(clean.fpr_on_real)} of reals called FAKE",
     )
+    if _few(result):
+        say(console, _few(result))
     console.print(table)
     say(console, f"mean drop {number(result.mean_drop)}, mean flip rate {_share(result.mean_flip_rate)}")
 

@@ -25,6 +25,7 @@ from facewitness.evaluation.scoring import ScoringRule
 from facewitness.evaluation.scoring_run import ScoredData
 from facewitness.records import Label, OperatingPoint
 from facewitness.runtime import deciding_versions
+from facewitness.wording import FEW_VIDEOS, few_words
 
 SCHEMA_VERSION: Final = "1.0"
 HISTOGRAM_BINS: Final = 25
@@ -71,6 +72,7 @@ def evaluation_document(
         "fpr_on_real_low": round(low, 6),
         "fpr_on_real_high": round(high, 6),
         "reasons": headline["reasons"],
+        "few": _few(result),
         "operating_point": None if point is None else plain(asdict(point)),
         "controls": [_control(one) for one in _controls(data, videos, result, protocol)],
         "result": _result(result),
@@ -153,6 +155,15 @@ def _result(result: EvaluationResult) -> Document:
         values[level] = _level_dict(values[level])
     values["datasets"] = {name: _level_dict(rows) for name, rows in values["datasets"].items()}
     return values
+
+
+def _few(result: EvaluationResult) -> str:
+    """Where intervals mean little: everywhere, or in some manipulations alone; empty where they are all right."""
+    whole = few_words(result.video.n_real, result.video.n_fake)
+    small = [row.name for row in result.by_manipulation if few_words(row.n_real, row.n_fake)]
+    if whole or not small:
+        return whole
+    return f"fewer than {FEW_VIDEOS} videos of a label, so that the interval means little: {', '.join(small)}"
 
 
 def _by_compression(videos: LevelScores, protocol: EvaluationProtocol) -> list[Document]:

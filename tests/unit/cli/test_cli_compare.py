@@ -93,6 +93,7 @@ def test_runs_and_detectors(runs, capsys):
     assert found["auc"]["difference"]["value"] == 0
     assert found["protocol_b"]["threshold"] == 0.8
     assert (folder / "out" / "a" / "results.json").is_file()
+    assert "only 4 real and 4 fake videos: too few for an interval of the AUC to mean much" in found["words"]
 
 
 def test_runs_that_differ_in_a_rule(runs, capsys):

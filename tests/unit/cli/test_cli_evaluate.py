@@ -218,6 +218,21 @@ def test_core_install_needs_neither_torch_nor_pyarrow(data):
     assert set(json.loads(done.stdout)) >= KEYS
 
 
+def test_few_videos_are_said_to_be_few(data, capsys, tmp_path):
+    out = tmp_path / "out"
+    assert main([*folders(data), "--limit", "5", "--out", str(out), "--json"]) == 0
+    few = printed(capsys)[0]["few"]
+    assert few == "only 4 real and 5 fake videos: too few for an interval of the AUC to mean much"
+    assert main([*folders(data), "--limit", "5", "--out", str(out)]) == 0
+    assert few in " ".join(capsys.readouterr().out.split())
+    assert f"{few[1:]}." in (out / "report.html").read_text(encoding="utf-8")
+    assert main([*folders(data), "--json"]) == 0
+    assert printed(capsys)[0]["few"].endswith("so that the interval means little: not named")  # of one clip
+    (data / "fake" / "clip.mp4").unlink()
+    assert main([*folders(data), "--json"]) == 0
+    assert printed(capsys)[0]["few"] == ""
+
+
 @pytest.mark.parametrize(("real", "fake"), [("real", "real"), ("real", "."), ("fake/swap", "fake"), ("r", "real/swap")])
 def test_a_file_is_not_real_and_fake_at_once(data, capsys, real, fake):
     (data / "r").symlink_to(data / "real")

@@ -36,6 +36,7 @@ def test_table_json_and_page(options, folders, capsys):
     assert "clean: AUC 1.000" in out
     assert "1 real and 1 fake videos scored" in out
     assert "crop_wide" in out
+    assert "only 1 real and 1 fake video: too few for an interval" in out
     document = json.loads((folders / "out" / "robustness.json").read_text())
     assert [(row["name"], row["level"]) for row in document["conditions"]] == [
         ("clean", 0), ("jpeg", 1), ("jpeg", 5), ("crop_wide", 1), ("crop_wide", 5),
@@ -46,6 +47,7 @@ def test_table_json_and_page(options, folders, capsys):
     assert all(0 <= row["faces_lost"] <= 1 for row in document["conditions"])
     page = Page((folders / "out" / "robustness.html").read_text(encoding="utf-8"))
     assert "saved again as JPEG at quality 20" in page.words
+    assert "Only 1 real and 1 fake video: too few for an interval" in page.words
     assert main([*options, "--json"]) == 0  # goes on in the same folder
     assert json.loads(capsys.readouterr().out) == document
 
