@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from facewitness.detectors.laa_net.weights import save_model
 from facewitness.training.run_folder import RowFile, put, writing
 from facewitness.weights import WeightsRecord, sha256_of
 
+_LOG = logging.getLogger(__name__)
+
 CURVE: Final = "curve.jsonl"
 VALIDATION: Final = "validation.jsonl"
 LAST: Final = "last.ckpt"
@@ -25,12 +28,26 @@ BEST_WEIGHTS: Final = "best.safetensors"
 LAST_WEIGHTS: Final = "last.safetensors"
 
 
+def judged_by(kind: str, figures: Mapping[str, float]) -> tuple[str, float]:
+    """The figure that a validation is judged by, and its value; higher is better.
+
+    Where the wanted AUC is missing, because its videos have one label alone, the AUC of the pseudo-fakes stands in for
+    it, or the loss.
+
+    Example:
+        >>> judged_by("auc_fakes", {"loss": 2.0, "auc": 0.9}), judged_by("auc", {"loss": 2.0})
+        (('auc', 0.9), ('loss', -2.0))
+    """
+    name = next((name for name in (kind, "auc") if name in figures), "loss")
+    return name, -figures["loss"] if name == "loss" else figures[name]
+
+
 class BestRule:
     """Decides which validation is the best so far.
 
     Args:
-        kind: ``auc`` and ``auc_fakes`` take the highest; ``official`` asks that accuracy rises above and loss falls
-            below those of the last one kept, both at once.
+        kind: ``auc`` and ``auc_fakes`` take the highest, as `judged_by` finds it; ``official`` asks that accuracy rises
+            above and loss falls below those of the last one kept, both at once.
 
     Example:
         >>> rule = BestRule("official")
@@ -42,17 +59,24 @@ class BestRule:
         self.kind = kind
         self.best = float("-inf")
         self.loss = float("inf")
+        self._replaced_by = ""
 
     def improves(self, figures: Mapping[str, float]) -> bool:
         """Whether these figures are the best; if so they are remembered."""
         if self.kind == "official":
             value, is_better = figures["accuracy"], figures["loss"] < self.loss
         else:
-            value, is_better = figures.get(self.kind, figures["auc"]), True
+            (name, value), is_better = judged_by(self.kind, figures), True
+            self._say(name)
         if not (value > self.best and is_better):
             return False
         self.best, self.loss = value, figures["loss"]
         return True
+
+    def _say(self, name: str) -> None:
+        if name not in (self.kind, self._replaced_by):
+            self._replaced_by = name
+            _LOG.warning("validation gives no %s, as it lacks reals or fakes: the best is kept by %s", self.kind, name)
 
 
 class RunKeeper(Checkpoint):

@@ -167,15 +167,16 @@ class LaaTraining(LightningModule):
         _require_numbers(logits[seen], self.global_step)
         found = {"loss": self._validation_loss(losses), "unusable": float(len(seen) - seen.sum())}
         found["accuracy"] = float(np.mean((logits[seen] >= 0) == (labels[seen] >= 0.5)))
-        found["auc"] = _auc(logits[seen], labels[seen])
+        found |= _auc("auc", logits[seen], labels[seen])
         if plain.numel():
-            found["auc_fakes"] = self._video_auc((plain[0] / plain[1].clamp(min=1)).numpy(), plain[1].numpy() > 0)
+            found |= self._video_auc((plain[0] / plain[1].clamp(min=1)).numpy(), plain[1].numpy() > 0)
         self.validation = found
         self.log_dict({f"val/{name}": value for name, value in found.items()})
-        self.log("auc", found["auc"], prog_bar=True, logger=False)
+        if "auc" in found:
+            self.log("auc", found["auc"], prog_bar=True, logger=False)
 
-    def _video_auc(self, logits: NDArray[np.float64], seen: NDArray[np.bool_]) -> float:
-        """AUC over videos; a video's score is the mean of its frames' logits, under its own id."""
+    def _video_auc(self, logits: NDArray[np.float64], seen: NDArray[np.bool_]) -> dict[str, float]:
+        """``auc_fakes`` over videos; a video's score is the mean of its frames' logits, under its own id."""
         scores: dict[str, list[float]] = {}
         labels: dict[str, Label] = {}
         for (video, _), value, is_there in zip(self.data.plain.rows, logits, seen, strict=True):
@@ -183,7 +184,7 @@ class LaaTraining(LightningModule):
                 scores.setdefault(video.video_id, []).append(float(value))
                 labels[video.video_id] = video.label
         means = np.array([np.mean(values) for values in scores.values()])
-        return _auc(means, np.array([int(labels[name]) for name in scores], dtype=np.float64))
+        return _auc("auc_fakes", means, np.array([int(labels[name]) for name in scores], dtype=np.float64))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Where the run stands; plain values, so that the file can be read with ``weights_only=True``."""
@@ -228,8 +229,8 @@ def _require_numbers(values: NDArray[np.float64], step: int) -> None:
         raise ConfigError(msg)
 
 
-def _auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> float:
-    """The AUC, or 0.5 where one class is missing."""
+def _auc(name: str, scores: NDArray[np.float64], labels: NDArray[np.float64]) -> dict[str, float]:
+    """The AUC under its name, or nothing where one class is missing."""
     if len(set(labels.tolist())) < 2:
-        return 0.5
-    return float(roc_auc(scores, labels.astype(np.int64)))
+        return {}
+    return {name: float(roc_auc(scores, labels.astype(np.int64)))}

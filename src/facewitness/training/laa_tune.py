@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from facewitness.detectors.laa_net.recipe import TrainingRecipe
 from facewitness.errors import ConfigError
-from facewitness.training.laa_keeper import VALIDATION
+from facewitness.training.laa_keeper import VALIDATION, judged_by
 from facewitness.training.laa_run import LaaRun, train_laa
 from facewitness.training.run_folder import RowFile
 
@@ -170,16 +170,16 @@ def _trial(trial: Any, job: LaaRun, study: Study, make: Callable[[list[str]], Tr
     trial.set_user_attr(_RUN, str(folder))
     figure = "auc" if recipe.keep_best == "official" else recipe.keep_best
     for row in RowFile(folder / VALIDATION).rows():
-        trial.report(row.get(figure, row["auc"]), int(row["epoch"]))
+        trial.report(judged_by(figure, row)[1], int(row["epoch"]))
 
     def report(epoch: int, figures: Mapping[str, float]) -> None:
-        trial.report(figures.get(figure, figures["auc"]), epoch)
+        trial.report(judged_by(figure, figures)[1], epoch)
         if trial.should_prune():
             raise optuna.TrialPruned
 
     _LOG.info("trial %d: %s", trial.number, chosen)
     train_laa(replace(job, run=folder, recipe=recipe), on_validation=report)
-    return max(float(row.get(figure, row["auc"])) for row in RowFile(folder / VALIDATION).rows())
+    return max(judged_by(figure, row)[1] for row in RowFile(folder / VALIDATION).rows())
 
 
 def _suggest(trial: Any, key: str, values: Sequence[Any], is_grid: bool) -> Any:

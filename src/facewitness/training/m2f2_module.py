@@ -132,12 +132,13 @@ class M2F2Training(LightningModule):
         found = {"loss": float(losses.mean()), "unusable": float((~seen).sum())}
         found["accuracy"] = float(np.mean((logits >= 0) == (labels >= 0.5)))
         both = 0 < labels.sum() < len(labels)
-        found["auc"] = float(roc_auc(logits, labels.astype(np.int64))) if both else 0.5
         if both:
+            found["auc"] = float(roc_auc(logits, labels.astype(np.int64)))
             found["ap"] = float(average_precision(logits, labels.astype(np.int64)))
         self.validation = found
         self.log_dict({f"val/{name}": value for name, value in found.items()})
-        self.log("auc", found["auc"], prog_bar=True, logger=False)
+        if both:
+            self.log("auc", found["auc"], prog_bar=True, logger=False)
         scheduler: Any = self.lr_schedulers()
         scheduler.step(found["loss"])
 

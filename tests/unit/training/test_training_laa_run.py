@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -21,7 +22,7 @@ from facewitness.detectors.laa_net.weights import load_model
 from facewitness.errors import ConfigError
 from facewitness.training import laa_run
 from facewitness.training.laa_keeper import BestRule
-from facewitness.training.laa_module import LaaTraining
+from facewitness.training.laa_module import LaaTraining, _auc
 from facewitness.training.laa_run import LaaRun, strategy_name, train_laa
 from facewitness.training.machine import TrainingMachine
 from facewitness.weights import WeightsRecord
@@ -236,6 +237,23 @@ def test_best_rules():
     assert [official.improves(f) for f in figures] == [True, False, True]
     assert [auc.improves(f) for f in figures] == [True, False, True]
     assert BestRule("auc_fakes").improves({"accuracy": 0.5, "loss": 1, "auc": 0.5, "auc_fakes": 0.1})
+
+
+def test_a_figure_that_is_missing_is_replaced_and_said(caplog):
+    rule = BestRule("auc_fakes")
+    figures = [{"loss": 9, "auc": 0.7}, {"loss": 1, "auc": 0.6}, {"loss": 9, "auc": 0.8}]
+    assert [rule.improves(f) for f in figures] == [True, False, True]
+    assert [r.message for r in caplog.records] == [
+        "validation gives no auc_fakes, as it lacks reals or fakes: the best is kept by auc"
+    ]
+    alone = BestRule("auc")
+    assert [alone.improves({"loss": loss}) for loss in (9, 10, 8)] == [True, False, True]
+    assert "the best is kept by loss" in caplog.text
+
+
+def test_one_label_alone_gives_no_auc():
+    assert _auc("auc", np.array([0.1, 0.9]), np.zeros(2)) == {}
+    assert _auc("auc", np.array([0.1, 0.9]), np.array([0.0, 1.0])) == {"auc": 1.0}
 
 
 def test_strategies(data, tmp_path):
