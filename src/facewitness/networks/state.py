@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +21,7 @@ COUNTER: Final = "num_batches_tracked"
 """Batch norm's count of batches, which older files lack."""
 
 _SHOWN: Final = 8
+_REFUSED: Final = re.compile(r"(?:Unsupported|Trying to load unsupported) .+?(?=\. |\.?$)", re.MULTILINE)
 
 
 class _Inert:
@@ -83,7 +86,8 @@ def read_tensors(path: Path, *, source: str, stand_ins: Sequence[type] = ()) -> 
 
             return dict(load_file(str(path)))
         allowed = torch.serialization.safe_globals(list(stand_ins)) if stand_ins else nullcontext()
-        with allowed:
+        with allowed, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)  # the error that follows says it
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, UnpicklingError, EOFError, ValueError, KeyError, SafetensorError) as error:
         raise WeightsError(unreadable(path, error)) from error
@@ -95,12 +99,20 @@ def read_tensors(path: Path, *, source: str, stand_ins: Sequence[type] = ()) -> 
 
 def unreadable(path: Path, error: Exception) -> str:
     """What to say of a file that could not be read."""
+    if isinstance(error, KeyError):  # torch names what it stumbled over by a number alone
+        error = ValueError("it is no file that PyTorch wrote, or a part of it is lost")
     return f"checkpoint {path.name} cannot be read as tensors only (damaged, or it holds code): {first_sentence(error)}"
 
 
 def first_sentence(error: Exception) -> str:
-    """The first sentence of another library's message: torch's go on with advice to load files unsafely."""
+    """The first sentence of another library's message, of torch's the one that says what it refused.
+
+    The rest of those is advice to load files unsafely.
+    """
     words = str(error).strip()
+    refused = _REFUSED.search(words)
+    if refused:
+        return refused[0]
     return words.splitlines()[0].partition(". ")[0] if words else type(error).__name__
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pickle
 import re
 
 import pytest
@@ -194,9 +195,22 @@ def test_file_with_code_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "evil.pth"
     torch.save({"state_dict": Payload()}, path)
-    with pytest.raises(WeightsError, match="cannot be read as tensors only"):
+    with pytest.raises(
+        WeightsError, match=r"cannot be read as tensors only .*: Trying to load unsupported GLOBAL .*mkdir .* blocked$"
+    ):
         load_official_checkpoint(path)
     assert not (tmp_path / "should_never_exist").exists()
+
+
+def test_plain_pickles_and_other_files_are_named(tmp_path):
+    """A warning of torch's would be an error here, and its KeyError names a byte alone."""
+    path = tmp_path / "other.pth"
+    path.write_bytes(pickle.dumps({"a": [1, 2]}, protocol=4))
+    with pytest.raises(WeightsError, match=r"holds code\): Unsupported operand \d+$"):
+        load_official_checkpoint(path)
+    path.write_bytes(b"hello world")
+    with pytest.raises(WeightsError, match=r"holds code\): it is no file that PyTorch wrote"):
+        load_official_checkpoint(path)
 
 
 @pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors"])
