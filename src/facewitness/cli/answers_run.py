@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from facewitness.cli.report_text import printable
+from facewitness.cli.tables import results_console, results_table, say
 from facewitness.datasets.dd_vqa import picture_label
 from facewitness.errors import ConfigError
 from facewitness.evaluation.answer_files import read_answers, read_labels, read_references
 from facewitness.evaluation.explanations import MoreMetrics, evaluate_explanations
+from facewitness.evaluation.json_values import plain
 from facewitness.evaluation.judgement import judge
 from facewitness.evaluation.metrics.text_java import meteor, spice
 from facewitness.evaluation.metrics.text_similarity import sentence_encoder, sentence_similarity
@@ -60,9 +60,9 @@ def run(request: AnswersRequest) -> None:
     """
     document = _judgement(request) if request.task == "judgement" else _explanation(request)
     if request.as_json:
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False))
         return
-    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    console = results_console()
     if request.task == "judgement":
         _print_judgement(console, document)
     else:
@@ -127,45 +127,36 @@ def _more(request: AnswersRequest) -> MoreMetrics:
     return found
 
 
-def _table(title: str, *headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(title)
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    return table
-
-
 def _print_judgement(console: Console, document: Mapping[str, Any]) -> None:
-    table = _table("judgement", "accuracy", "F1", "precision", "recall", "answers", "unparsable")
+    table = results_table(("judgement", "accuracy", "F1", "precision", "recall", "answers", "unparsable"))
     for name, words in _WAYS.items():
         row = document[name]
         shown = [f"{row[key]:.4f}" for key in ("accuracy", "f1", "precision", "recall")]
         table.add_row(words, *shown, str(row["answers"]), str(row["unparsable"]))
     console.print(table)
-    console.print(
+    say(
+        console,
         f"{document['read_otherwise']} answers are read otherwise by the parser; an unparsable answer is wrong there, "
         "and left out by M2F2-Det's program",
-        soft_wrap=True,
     )
     for key, words in (("missing", "pictures have a label and no answer"), ("repeated", "answers are repeated")):
         if document[key]:
-            console.print(f"{document[key]} {words}", soft_wrap=True)
+            say(console, f"{document[key]} {words}")
 
 
 def _print_explanation(console: Console, result: Mapping[str, Any]) -> None:
     headings = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "BLEU", "ROUGE_L", "CIDEr", "TF-IDF", "regions F1")
-    table = _table(f"explanation, {result['tokenisation']} tokens", *headings)
+    table = results_table((f"explanation, {result['tokenisation']} tokens", *headings))
     for name, words in _FLOORS.items():
         row = result[name]
         values = [*row["bleu"], row["bleu_mean"], row["rouge_l"], row["cider"], row["tfidf"], row["regions"]["f1"]]
         table.add_row(words, *(f"{value:.5f}" for value in values))
     console.print(table)
     for name, value in result["scores"]["more"].items():
-        console.print(f"{name} {value:.5f}")
+        say(console, f"{name} {value:.5f}")
     for name, row in result["scores"]["by_label"].items():
-        console.print(f"{name} pictures alone: ROUGE_L {row['rouge_l']:.5f}, CIDEr {row['cider']:.5f}")
-    console.print(
-        f"BLEU is the mean of BLEU-1 to BLEU-4. {result['questions']} questions, {result['missing']} unanswered"
-    )
-    console.print(f"One answer to everything: {printable(result['constant_answer'])}", soft_wrap=True, markup=False)
+        say(console, f"{name} pictures alone: ROUGE_L {row['rouge_l']:.5f}, CIDEr {row['cider']:.5f}")
+    counts = f"{result['questions']} questions, {result['missing']} unanswered"
+    say(console, f"BLEU is the mean of BLEU-1 to BLEU-4. {counts}")
+    say(console, f"One answer to everything: {result['constant_answer']}")
     console.print()

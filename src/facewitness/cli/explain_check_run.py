@@ -27,6 +27,7 @@ from facewitness.evaluation.explanation_checks import (
     RegionAgreement,
     check_explanations,
 )
+from facewitness.evaluation.json_values import plain
 from facewitness.language.prompts import evidence_of
 from facewitness.narration import Narrator, face_picture
 from facewitness.pipeline import AnalysisResult, AnalyzeOptions, Analyzer
@@ -99,7 +100,7 @@ def run(request: CheckRequest) -> int:
         "seed": request.seed,
     }
     if request.as_json:
-        sys.stdout.write(json.dumps(_finite({**told, **checks.to_dict()}), allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(plain({**told, **checks.to_dict()}), allow_nan=False) + "\n")
     else:
         sys.stdout.write("\n".join(_lines(told, checks)) + "\n")
     return 0
@@ -182,12 +183,3 @@ def _claims(claims: ClaimUse) -> Iterator[str]:
 
 def _share(value: float | None) -> str:
     return "none" if value is None or math.isnan(value) else f"{100 * value:.0f} %"
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: null stands for it."""
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from facewitness.cli.training_run import say_once
 from facewitness.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def train_language(request: TrainingRequest, machine: TrainingMachine) -> None:
     from facewitness.training.llava_run import train_llava
 
     folder = train_llava(job)
-    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
-        typer.echo(f"fine-tuning: {folder}; next: facewitness merge {folder} --out MODEL")
+    say_once(f"fine-tuning: {folder}; next: facewitness merge {folder} --out MODEL")
 
 
 def _job(request: TrainingRequest, machine: TrainingMachine) -> LlavaRun:

@@ -124,9 +124,7 @@ def run_training(request: TrainingRequest) -> None:
         return
     from facewitness.training.laa_run import train_laa
 
-    best = train_laa(job)
-    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
-        typer.echo(f"best weights: {best}")
+    say_once(f"best weights: {train_laa(job)}")
 
 
 def run_tuning(request: TuningRequest) -> None:
@@ -220,9 +218,13 @@ def _train_m2f2(request: TrainingRequest) -> None:
     if request.dry_run:
         typer.echo(str(plan_m2f2(job)))
         return
-    best = train_m2f2(job)
+    say_once(f"best weights: {train_m2f2(job)}")
+
+
+def say_once(line: str) -> None:
+    """Print a line; of several processes only the first one does."""
     if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
-        typer.echo(f"best weights: {best}")
+        typer.echo(line)
 
 
 def _train_lite(request: TrainingRequest) -> None:

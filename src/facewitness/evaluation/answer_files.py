@@ -106,7 +106,7 @@ def _lines(path: Path, what: str) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             msg = f"expected one JSON object per line, line {number} of {path} is none: {error}"
             raise ConfigError(msg) from error
         if not isinstance(value, dict):

@@ -262,7 +262,7 @@ def read_conversations(path: Path) -> list[Conversation]:
     """
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"conversations {path} cannot be read: {error}"
         raise ConfigError(msg) from error
     if not isinstance(records, list) or not records:

@@ -131,6 +131,7 @@ def write(path, *lines):
         ("", "is empty"),
         ("{", "line 1"),
         ("[1]", "line 1"),
+        ("[" * 100_000, "line 1"),
         ('{"text": "fake"}', '"image" or "key"'),
         ('{"image": "a.jpg"}', '"text"'),
         ('{"image": 3, "text": "fake"}', '"text"'),

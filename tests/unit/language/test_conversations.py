@@ -132,3 +132,11 @@ def test_a_wrong_record_is_named(tmp_path, record, message):
     path.write_text(json.dumps([_record(), record]), encoding="utf-8")
     with pytest.raises(ConfigError, match=f"record 1.*{message}"):
         read_conversations(path)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "{}", "[]", "no JSON"])
+def test_a_file_that_is_no_list_is_named(tmp_path, content):
+    path = tmp_path / "train.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"train\.json"):
+        read_conversations(path)
