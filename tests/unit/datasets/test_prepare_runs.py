@@ -295,8 +295,12 @@ def test_stops_before_the_disk_is_full(source, tmp_path, monkeypatch):
     def fill(_):
         free[0] = (1 << 29) + 1000
 
-    with pytest.raises(ConfigError, match=r"GiB are needed for the videos in work, 0\.50 GiB are free"):
+    said = r"512\.0 MiB free, expected 0\.\d MiB needed for the videos in work and 512\.0 MiB that stay unused"
+    with pytest.raises(ConfigError, match=said):
         prepare(records, root, out, SETTINGS, ["crops"], workers=1, on_video=fill)
+    free[0] = 0
+    with pytest.raises(ConfigError, match=r"has 0\.0 MiB free, expected .*512\.0 MiB that stay unused; make room"):
+        prepare(records, root, out, SETTINGS, ["crops"], workers=1)
     assert not (out / INDEX_FILE).exists()
     free[0] = 2 << 30
     assert prepare(records, root, out, SETTINGS, ["crops"], workers=1).reused == 2

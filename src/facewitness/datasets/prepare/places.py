@@ -130,9 +130,15 @@ class SpaceGuard:
     def _require(self, needed: int, what: str) -> None:
         free = shutil.disk_usage(self._out).free
         if free - self._RESERVE < needed:
+            asked = f"{_amount(needed)} needed {what} and " if needed else ""
             msg = (
-                f"{self._out}: {needed / _GIB:.2f} GiB are needed {what}, {free / _GIB:.2f} GiB are free, "
-                f"{self._RESERVE / _GIB:.2f} of which stay unused; make room and run the same command again, it goes "
-                "on where it stopped; or take fewer --frames, a smaller --size or --picture jpeg"
+                f"{self._out}: the disk has {_amount(free)} free, expected {asked}{_amount(self._RESERVE)} that stay "
+                "unused; make room and run the same command again, it goes on where it stopped; or take fewer "
+                "--frames, a smaller --size or --picture jpeg"
             )
             raise ConfigError(msg)
+
+
+def _amount(count: int) -> str:
+    """Bytes in a unit that leaves something to read."""
+    return f"{count / _GIB:.2f} GiB" if count >= _GIB else f"{1024 * count / _GIB:.1f} MiB"
