@@ -87,10 +87,20 @@ def index(
 ) -> None:
     """List the records of data sets, or how many there are of what.
 
+    What the set's list names and the folder lacks is said on standard error.
+
     Example: facewitness data index celeb_df_v2:data/Celeb-DF-v2:test --json
     """
+    from facewitness.cli.report_text import printable
+    from facewitness.wording import missing_words
+
     for spec in _specs(specs):
-        records = spec.index()
+        listing = spec.listing()
+        records = listing.records
+        if listing.missing:
+            whole_folders_first = sorted(listing.missing, key=lambda path: not path.endswith("/"))
+            said = missing_words(spec, whole_folders_first, len(listing.missing))
+            typer.echo(f"facewitness: {printable(said)}", err=True)
         if as_json:
             for record in records:
                 typer.echo(json.dumps(record.to_dict(), ensure_ascii=False))

@@ -9,7 +9,8 @@ import shutil
 import pytest
 
 from facewitness.cli.main import main
-from facewitness.datasets import DATASETS
+from facewitness.datasets import DATASETS, ffpp
+from facewitness.datasets.demo_media import EmptyMaker
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +132,14 @@ def test_index(demo, capsys):
     assert "12  test real" in shown
     assert main(["data", "index", f"ow_ffa_bench:{demo}?part=dfd"]) == 1
     assert "no option 'part'" in capsys.readouterr().err
+
+
+def test_index_names_what_is_missing(tmp_path, capsys):
+    ffpp.make_demo(tmp_path, EmptyMaker())
+    (tmp_path / "original_sequences/youtube/c23/videos/953.mp4").unlink()
+    for options in ([], ["--json"]):
+        assert main(["data", "index", f"ffpp:{tmp_path}:test?compression=c23,raw", *options]) == 0
+        shown, errors = capsys.readouterr()
+        assert "its list names 6 files or folders that are not there" in errors
+        assert "first original_sequences/youtube/raw/videos/" in errors
+        assert "raw" not in "\n".join(shown.splitlines()[1:])
