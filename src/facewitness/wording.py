@@ -162,6 +162,18 @@ def count_words(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def time_words(seconds: float) -> str:
+    """How long something will take, in minutes below one hour.
+
+    Example:
+        >>> time_words(20), time_words(600), time_words(5400)
+        ('less than a minute', '10 minutes', '1.5 hours')
+    """
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} hours"
+    return "less than a minute" if seconds < 60 else count_words(round(seconds / 60), "minute")
+
+
 def list_words(items: Sequence[str]) -> str:
     """An enumeration.
 

@@ -19,6 +19,7 @@ from facewitness.training.laa_run import LaaRun, strategy_name
 from facewitness.training.laa_step import LaaStep, counts_of, make_optimizer
 from facewitness.training.machine import keep_memory
 from facewitness.training.schedules import boosted_linear_decay
+from facewitness.wording import time_words
 
 _MEASURED_ITEMS: Final = 2
 _MEASURED_STEPS: Final = 2
@@ -181,10 +182,10 @@ def _memory(model: LaaNet, recipe: TrainingRecipe, measure: StepMeasure) -> str:
 
 
 def _speed(measure: StepMeasure, recipe: TrainingRecipe, images_per_epoch: int) -> str:
-    hours = images_per_epoch * recipe.epochs / measure.images_per_s / 3600
+    seconds = images_per_epoch * recipe.epochs / measure.images_per_s
     return (
         f"{measure.images_per_s:.2f} images/s on this CPU ({_MEASURED_STEPS} steps of {measure.images} images), "
-        f"so {hours:.1f} hours for the whole run on it"
+        f"so {time_words(seconds)} for the whole run on it"
     )
 
 

@@ -24,6 +24,7 @@ from facewitness.training.m2f2_module import STATE, M2F2Training, freeze_towers,
 from facewitness.training.machine import TrainingMachine, keep_memory, quiet
 from facewitness.training.run_folder import keep_settings
 from facewitness.weights import WeightsRecord
+from facewitness.wording import time_words
 
 _LOG = logging.getLogger(__name__)
 _SETTINGS: Final = "run.json"
@@ -145,7 +146,7 @@ def plan_m2f2(job: M2F2Run) -> LaaPlan:
         f"about {(held + activations) / 1e9:.2f} GB per device in f32: {held / 1e9:.2f} for weights and Adam, "
         f"{activations / 1e9:.2f} for {recipe.batch_items} faces"
     )
-    hours = faces * recipe.epochs * seconds / _MEASURED / 3600
+    whole = time_words(faces * recipe.epochs * seconds / _MEASURED)
     rows = (
         ("data", f"{clips.title}: {reals} real and {fakes} fake videos to train on, {len(clips.val)} to validate on"),
         ("validation", "held out of the training videos" if clips.held_out else "as the data are split"),
@@ -153,7 +154,7 @@ def plan_m2f2(job: M2F2Run) -> LaaPlan:
         ("parameters", f"{everything / 1e6:.1f} M, {trained / 1e6:.1f} M of them trained"),
         ("steps", f"{batches.batches_per_epoch // job.accumulate} per epoch, {recipe.epochs} epochs"),
         ("memory", memory),
-        ("speed", f"{_MEASURED / seconds:.2f} faces/s on this CPU, so {hours:.1f} hours for the whole run on it"),
+        ("speed", f"{_MEASURED / seconds:.2f} faces/s on this CPU, so {whole} for the whole run on it"),
     )
     return LaaPlan(rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -80,6 +81,7 @@ def test_dry_run_prints_a_plan_and_writes_nothing(data, tmp_path, capsys):
     shown = capsys.readouterr().out
     for line in ("4 real videos, 16 frames", "8 images (1 processes, 2 batches each)", "images/s on this CPU"):
         assert line in shown
+    assert re.search(r"so (\d+ minutes?|less than a minute) for the whole run", shown)
     assert list(tmp_path.iterdir()) == []
 
 
