@@ -22,6 +22,14 @@ def tiny_config(variant="bridge", mode="official", **changes):
     return M2F2Config(**{**values, **changes})
 
 
+def small_densenet(weights=None):
+    """Stands in for torchvision's densenet121 where runs are trained and saved: the same layers, far fewer."""
+    from torchvision.models import DenseNet
+
+    assert weights is None
+    return DenseNet(growth_rate=8, block_config=(2, 2, 2, 2), num_init_features=16)
+
+
 VARIANTS = [("bridge", "official"), ("bridge", "corrected"), ("cosine", "official")]
 
 

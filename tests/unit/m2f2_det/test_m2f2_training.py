@@ -21,6 +21,7 @@ from facewitness.training.m2f2_data import M2F2Data, open_clips
 from facewitness.training.m2f2_module import M2F2Training, freeze_towers
 from facewitness.training.m2f2_run import M2F2Run, plan_m2f2, start_network, train_m2f2
 from facewitness.training.machine import TrainingMachine
+from unit.m2f2_det.m2f2_networks import small_densenet
 from unit.training.training_data import write_png
 
 SIDE, FRAMES = 40, 4
@@ -45,6 +46,13 @@ TINY = [
     "validation_frames=2",
     "post.blur_chance=0.0",
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_network():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torchvision.models.densenet121", small_densenet)
+        yield
 
 
 @pytest.fixture(scope="module")
