@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,9 @@ def run_merge(request: MergeRequest) -> None:
 
     if request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
         msg = f"--out must be a new or an empty folder, got {request.out}"
+        raise ConfigError(msg)
+    if not re.fullmatch(r"[1-9]\d*[KMG]B", request.shard):
+        msg = f"--shard must be a size such as 500MB or 5GB, got {request.shard!r}"
         raise ConfigError(msg)
     adapter = read_adapter(request.adapter) if request.adapter else None
     base = request.base or (adapter.note.base if adapter and adapter.note else "")

@@ -213,6 +213,11 @@ def read_adapter(folder: Path) -> Adapter:
         raise WeightsError(msg)
     settings = _lora_settings(folder) if matrices else None
     lora, left_out = _pairs(matrices)
+    rank = settings.rank if settings else 0
+    wrong = [layer for layer, (down, up) in lora.items() if not down.shape[0] == up.shape[1] == rank]
+    if wrong:
+        msg = f"{folder}: {LORA_CONFIG} says rank {rank}, {len(wrong)} layers have another, as {wrong[0]}"
+        raise CheckpointError(msg)
     return Adapter(note, lora, settings, projectors, left_out)
 
 
@@ -260,6 +265,9 @@ def _pairs(matrices: Mapping[str, Tensor]) -> tuple[dict[str, tuple[Tensor, Tens
         if match is None:
             msg = f"{name} is no matrix of a plain LoRA layer; other kinds cannot be merged here"
             raise CheckpointError(msg)
+        if not isinstance(value, Tensor) or value.ndim != 2:
+            msg = f"{name} must be a matrix; the file is damaged, or of another kind of fine-tuning"
+            raise CheckpointError(msg)
         layer = (current_key(f"{match[1]}.weight") or "").removeprefix("core.").removesuffix(".weight")
         if match[1].startswith(_LANGUAGE):
             layer = match[1]
@@ -299,7 +307,11 @@ def _lora_settings(folder: Path) -> LoraSettings:
     if odd or config.get("bias", "none") != "none":
         msg = f"{folder / LORA_CONFIG}: only plain LoRA without biases can be merged, got {', '.join(odd) or 'bias'}"
         raise CheckpointError(msg)
-    return LoraSettings(int(config["r"]), int(config["lora_alpha"]), float(config.get("lora_dropout", 0.0)))
+    rank, alpha, dropout = (config.get(key, usual) for key, usual in (("r", 0), ("lora_alpha", 0), ("lora_dropout", 0)))
+    if not (isinstance(rank, int) and isinstance(alpha, int) and isinstance(dropout, int | float)):
+        msg = f"{folder / LORA_CONFIG}: r and lora_alpha must be whole numbers, got {rank!r} and {alpha!r}"
+        raise CheckpointError(msg)
+    return LoraSettings(rank, alpha, float(dropout))
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

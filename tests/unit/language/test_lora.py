@@ -246,6 +246,24 @@ def test_a_damaged_adapter_is_named(tmp_path, damage, message):
         read_adapter(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"r": 10**9}, "says rank 1000000000, 14 layers have another"),
+        ({"r": "4"}, "must be whole numbers"),
+        ({"lora_alpha": 8.5}, "must be whole numbers, got 4 and 8.5"),
+        ({"use_dora": True}, "only plain LoRA"),
+    ],
+)
+def test_settings_that_do_not_fit_the_matrices_are_refused(tmp_path, change, message):
+    network, _ = trained()
+    save_adapter(tmp_path, network, RECIPE, AdapterNote("base"))
+    path = tmp_path / LORA_CONFIG
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(CheckpointError, match=message):
+        read_adapter(tmp_path)
+
+
 def test_an_adapter_of_another_model_is_refused(tmp_path):
     network, _ = trained()
     save_adapter(tmp_path, network, RECIPE, AdapterNote("base"))

@@ -146,6 +146,11 @@ def test_merge_writes_a_model_equal_to_the_unmerged_one(place, whole, tmp_path, 
     assert "new or an empty folder" in capsys.readouterr().err
 
 
+def test_merge_refuses_a_size_that_is_none(tmp_path, capsys):
+    assert main(["merge", "--base", "nowhere", "--out", str(tmp_path / "out"), "--shard", "five"]) == 1
+    assert "500MB" in capsys.readouterr().err
+
+
 def test_the_merged_model_has_learnt_and_answers(place, whole, tmp_path):
     out = tmp_path / "merged"
     assert main(["merge", str(whole / "adapter"), "--out", str(out)]) == 0
