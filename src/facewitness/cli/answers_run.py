@@ -71,6 +71,9 @@ def run(request: AnswersRequest) -> None:
 
 
 def _judgement(request: AnswersRequest) -> dict[str, Any]:
+    if request.meteor or request.spice or request.sentence_model is not None:
+        msg = "--meteor, --spice and --sentence-model measure explanations; leave them out, or give --task explanation"
+        raise ConfigError(msg)
     answers = read_answers(request.predictions)
     unnamed = sum(not answer.image for answer in answers)
     if unnamed:

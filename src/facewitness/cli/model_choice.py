@@ -107,6 +107,9 @@ def _endpoint(choice: ModelChoice, sampling: Sampling) -> Explainer:
     from facewitness.language.endpoint import EndpointExplainer, read_api_key
     from facewitness.language.transport import Patience
 
+    if choice.quantisation != "none":
+        msg = f"--quantisation is for local models; {choice.place} decides itself how its weights are held"
+        raise ConfigError(msg)
     key = read_api_key(choice.key_variable, choice.key_file)
     silence_s = min(choice.timeout_s, 120.0) if choice.streaming else choice.timeout_s
     explainer = EndpointExplainer(

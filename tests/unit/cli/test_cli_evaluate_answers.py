@@ -51,3 +51,5 @@ def test_what_cannot_be_measured_is_said_in_one_line(capsys, tmp_path):
     keyed.write_text('{"key": "5_214_0", "text": "fake"}\n', encoding="utf-8")
     assert main(["evaluate-answers", "--task", "judgement", "--predictions", str(keyed)]) == 1
     assert '"image"' in capsys.readouterr().err
+    assert main([*JUDGED, "--meteor"]) == 1
+    assert "--task explanation" in capsys.readouterr().err

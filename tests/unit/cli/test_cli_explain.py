@@ -136,6 +136,7 @@ def test_keys_travel_in_the_header_only(picture, tmp_path, capsys, monkeypatch):
         (["--endpoint", "http://localhost:1"], "needs the name of a model"),
         (["--endpoint", "http://localhost:1", "--model", "m", "--prompt", "plain"], "nothing without a question"),
         (["--endpoint", "http://localhost:1", "--model", "m", "--api-key-env", "NOT_SET"], "holds no key"),
+        (["--endpoint", "http://localhost:1", "--model", "m", "--quantisation", "4bit"], "is for local models"),
         (["--prompt", "neutral"], "there is no model"),
         (["--model", "folder", "--api-key-env", "A"], "are for endpoints"),
     ],
