@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,8 @@ Quantisation = Literal["none", "8bit", "4bit"]
 
 SCORE_FILE: Final = "score_projector.safetensors"
 DETECTOR_FILE: Final = "detector.safetensors"
+LITE_TOWER: Final = "facewitness_lite0"
+"""``model_type`` of the vision tower in `facewitness.language.lite_tower`."""
 _DTYPES: Final = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 _NOT_FETCHED: Final = ["*.py", "*.onnx", "*.h5", "*.msgpack", "*.pth", "*.pt", "*.ckpt", "*.pkl"]
 _PICKLED_SHARDS: Final = "*.bin"
@@ -133,6 +135,14 @@ def quantisation_config(quantisation: Quantisation, precision: LlavaPrecision = 
         bnb_4bit_compute_dtype=_DTYPES.get(precision, torch.bfloat16),
         llm_int8_skip_modules=kept,
     )
+
+
+def know_tower(config: Mapping[str, Any]) -> None:
+    """Make our own vision tower known to transformers if a model's ``config.json`` names it."""
+    if (config.get("vision_config") or {}).get("model_type") == LITE_TOWER:
+        from facewitness.language.lite_tower import register
+
+        register()
 
 
 def read_json(path: Path) -> dict[str, Any]:

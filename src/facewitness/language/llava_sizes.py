@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from facewitness.language.llava import LlavaNetwork
-from facewitness.language.llava_files import DETECTOR_FILE, SCORE_FILE, find_folder, read_folder, read_json
+from facewitness.language.llava_files import DETECTOR_FILE, SCORE_FILE, find_folder, know_tower, read_folder, read_json
 from facewitness.language.llava_official import split_official
 from facewitness.language.llava_weights import build_empty
 
@@ -31,10 +31,13 @@ def empty_network(place: str | Path) -> LlavaNetwork:
     import transformers
     from accelerate import init_empty_weights
 
+    know_tower(config)
     kinds: Any = transformers
     with init_empty_weights(include_buffers=False):
         core = kinds.LlavaForConditionalGeneration(kinds.LlavaConfig.from_pretrained(folder))
-        return LlavaNetwork(core, score_projector=(folder / SCORE_FILE).is_file())
+        network = LlavaNetwork(core, score_projector=(folder / SCORE_FILE).is_file())
+    core.tie_weights()  # parameters without memory were made one by one
+    return network
 
 
 def _shapes(folder: Path) -> dict[str, Tensor]:

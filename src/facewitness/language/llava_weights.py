@@ -23,6 +23,7 @@ from facewitness.language.llava_files import (
     LlavaPrecision,
     Quantisation,
     find_folder,
+    know_tower,
     load_tokenizer,
     pick_device,
     pick_dtype,
@@ -112,6 +113,7 @@ def load_folder(
 def _load(folder: Path, device: str, precision: LlavaPrecision, quantisation: Quantisation) -> LoadedLlava:
     config = read_json(folder / "config.json")
     quantised = quantisation_config(quantisation, precision)
+    know_tower(config)
     if config.get("model_type") == "llava":
         loaded = _load_ours(folder, config, device, precision, quantised)
     else:
