@@ -12,7 +12,7 @@ import time
 from base64 import b64encode
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,9 @@ _SYSTEM: Final = (
     "You help people to understand the result of a forgery detector for faces. Write plainly, for a reader without "
     "technical knowledge, in the language of the question."
 )
+_SHORTEST_SECRET: Final = 4
+"""Letters of a key below which it is a stand-in for servers without keys, and part of ordinary words."""
+
 _DONE: Final = "done"
 _DROPPABLE: Final = ("max_tokens", "temperature", "top_p", "seed")
 
@@ -140,9 +143,9 @@ class EndpointExplainer:
         """
         started = time.monotonic()
         text, reason, tokens = "", "", 0
-        with closing(self._pieces(_messages(image, question, evidence), cancel or _never)) as pieces:
+        with closing(self._shown_pieces(_messages(image, question, evidence), cancel or _never)) as pieces:
             for piece in pieces:
-                said = _cleaned(piece.text)
+                said = piece.text
                 text, tokens = text + said, piece.tokens or tokens
                 if piece.reason and not (reason and piece.reason == _DONE):
                     reason = piece.reason
@@ -157,6 +160,17 @@ class EndpointExplainer:
             raise EndpointError(msg)
         ended: FinishReason = "cancelled" if reason == "cancelled" else "length" if reason == "length" else "stop"
         return Answer(text.strip(), self.name, ended, tokens, time.monotonic() - started)
+
+    def _shown_pieces(self, messages: list[dict[str, Any]], cancel: Cancel) -> Generator[_Piece, None, None]:
+        """As `_pieces`, without control characters and without the key, also where it is spread over pieces."""
+        held = ""
+        with closing(self._pieces(messages, cancel)) as pieces:
+            for piece in pieces:
+                said = self._without_key(held + _cleaned(piece.text))
+                kept = next((n for n in range(len(self._key) - 1, 0, -1) if said.endswith(self._key[:n])), 0)
+                held = said[len(said) - kept :]
+                yield replace(piece, text=said[: len(said) - kept])
+        yield _Piece(held)
 
     def _pieces(self, messages: list[dict[str, Any]], cancel: Cancel) -> Generator[_Piece, None, None]:
         """The pieces of an answer; the last one has a reason, that of a cancelled answer is ``cancelled``."""
@@ -224,7 +238,7 @@ class EndpointExplainer:
         return EndpointError(f"{self.name} refused with status {status}{f' ({words})' if words else ''}; {advice}")
 
     def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
+        return text.replace(self._key, "***") if len(self._key) >= _SHORTEST_SECRET else text
 
     def _read(self, reply: Reply) -> Iterator[_Piece]:
         if reply.content_type != "text/event-stream":

@@ -270,6 +270,18 @@ def test_texts_lose_what_would_steer_a_terminal():
         assert ask(server).text == "a[31mb\nc"
 
 
+@pytest.mark.parametrize(
+    "pieces", [(f"Key {KEY}, skin.",), (f"Key {KEY[:3]}", KEY[3:9], f"{KEY[9:]}, skin."), ("s", "k")]
+)
+def test_a_key_that_the_answer_repeats_is_not_passed_on(pieces):
+    came = []
+    with serving(answers(*pieces)) as server:
+        answer = ask(server, api_key=KEY, stream=came.append)
+    wanted = "sk" if len(pieces) == 2 else "Key ***, skin."
+    assert (answer.text, "".join(came)) == (wanted, wanted)
+    assert "" not in came
+
+
 def test_no_proxy_of_the_environment_sees_the_picture(monkeypatch):
     with serving(answers("proxy")) as proxy, serving(answers("ok")) as server:
         monkeypatch.setenv("http_proxy", proxy.url)
