@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from facewitness.language.llava import LlavaNetwork
-from facewitness.language.llava_files import DETECTOR_FILE, SCORE_FILE, find_folder, know_tower, read_folder, read_json
+from facewitness.language.llava_files import (
+    DETECTOR_FILE,
+    SCORE_FILE,
+    find_folder,
+    know_tower,
+    read_folder,
+    read_json,
+    readable,
+)
 from facewitness.language.llava_official import split_official
 from facewitness.language.llava_weights import build_empty
 
@@ -25,6 +33,11 @@ def empty_network(place: str | Path) -> LlavaNetwork:
         CheckpointError: If sizes cannot be told.
     """
     folder = find_folder(place)
+    with readable(folder):
+        return _empty(folder)
+
+
+def _empty(folder: Path) -> LlavaNetwork:
     config = read_json(folder / "config.json")
     if config.get("model_type") != "llava":
         return build_empty(split_official(_shapes(folder))[0], config)

@@ -19,6 +19,7 @@ from facewitness.language.conversations import template_named
 from facewitness.language.llava_answers import Llava, load_llava
 from facewitness.language.llava_files import find_folder, pick_device, pick_dtype, quantisation_config
 from facewitness.language.llava_official import split_official
+from facewitness.language.llava_sizes import empty_network
 from facewitness.language.llava_weights import from_official, load_folder, save_folder
 from facewitness.language.models import Answer, Evidence, Sampling
 from unit.language import tiny_llava
@@ -287,6 +288,9 @@ def test_hostile_folders_are_named_errors_and_run_nothing(own_folder, tmp_path, 
     spoil(folder)
     with pytest.raises(WeightsError, match=message):
         load_folder(folder, device="cpu")
+    if case in ("deep config", "config of another kind", "index without a map", "shard outside the folder"):
+        with pytest.raises(WeightsError, match=message):
+            empty_network(folder)
     assert "must not run" not in capsys.readouterr().out
 
 
