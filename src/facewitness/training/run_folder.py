@@ -21,12 +21,17 @@ def keep_settings(run: Path, name: str, values: Mapping[str, Any]) -> None:
     A run that failed before it wrote anything else may be begun with other settings.
 
     Raises:
-        ConfigError: If the run was begun with other settings.
+        ConfigError: If the run was begun with other settings, or what it says of them is damaged.
     """
     path = run / name
     text = json.dumps(values, indent=2)
     if path.is_file() and any(entry.is_file() and entry.name != name for entry in run.iterdir()):
-        if json.loads(path.read_text(encoding="utf-8")) != json.loads(text):
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            msg = f"{path} is damaged ({error}); give --run another folder"
+            raise ConfigError(msg) from error
+        if before != json.loads(text):
             msg = f"{run} was begun with another recipe ({path}); give --run another folder, or the recipe of that run"
             raise ConfigError(msg)
         return

@@ -18,6 +18,9 @@ def test_a_run_that_came_to_nothing_may_be_begun_anew(tmp_path):
     keep_settings(tmp_path, "run.json", {"rate": 2})
     with pytest.raises(ConfigError, match="another recipe"):
         keep_settings(tmp_path, "run.json", {"rate": 3})
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ConfigError, match="is damaged"):
+        keep_settings(tmp_path, "run.json", {"rate": 3})
 
 
 @pytest.mark.parametrize(
