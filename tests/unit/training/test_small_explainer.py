@@ -21,7 +21,10 @@ from facewitness.datasets.explained_fakes import Alteration, answers_of
 from facewitness.detectors.laa_net.lite.model import LaaNetLite
 from facewitness.detectors.laa_net.lite.weights import load_lite, save_lite
 from facewitness.errors import ConfigError, MissingExtraError, WeightsError
+from facewitness.faces.finder import FaceFinder
+from facewitness.faces.regions import region_polygons
 from facewitness.language import small_base
+from facewitness.language.lite_tower import TOKEN_WIDTH, LiteTower, LiteTowerConfig
 from facewitness.language.llava_recipe import load_llava_recipe
 from facewitness.language.llava_weights import load_folder
 from facewitness.language.models import Answer
@@ -30,7 +33,7 @@ from facewitness.language.small_base import load_language
 from facewitness.media.images import read_image
 from facewitness.training import small_explainer
 from facewitness.training.explained_data import ExplainedSizes, explained_face, read_facts, real_faces
-from facewitness.training.face_cache import build_cache, read_manifest
+from facewitness.training.face_cache import build_cache, open_cache, read_manifest
 from facewitness.training.small_explainer import measure_explainer
 from unit.house.house_paths import ROOT
 from unit.language import tiny_llava
@@ -116,8 +119,6 @@ def test_conversations_say_what_was_done(built):
 
 
 def test_pictures_are_those_of_their_number(place, built):
-    from facewitness.training.face_cache import open_cache
-
     cache = open_cache(place / "cache")
     faces = real_faces(cache, SIZES)["test"]
     made, identity, _ = explained_face(cache, faces, SIZES, "test", 3)
@@ -147,6 +148,50 @@ def test_the_tower_is_that_of_the_file_and_was_not_trained(place, built):
     wanted = load_lite(place / "tower.safetensors").backbone.state_dict()
     found = load_folder(built / "model", device="cpu").network.core.model.vision_tower.backbone.state_dict()
     assert all(torch.equal(found[key], value) for key, value in wanted.items())
+
+
+def test_the_base_speaks_as_its_language_model(place, built):
+    language, tokenizer = load_language(place / "language")
+    words = tokenizer("The image looks fake.", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        wanted = language(input_ids=words).logits
+        found = load_folder(built / "base", device="cpu").network.core(input_ids=words).logits
+    assert torch.equal(found, wanted)
+
+
+def test_where_a_face_was_altered_is_where_the_region_is_seen(place):
+    cache = open_cache(place / "cache")
+    faces = real_faces(cache, SIZES)["train"]
+    sizes = ExplainedSizes(image_size=192)
+    checked = 0
+    for number in range(40):
+        made, _, _ = explained_face(cache, faces, sizes, "train", number)
+        if made.alteration.kind not in ("colour", "boundary") or made.alteration.region not in ("nose", "mouth"):
+            continue
+        (found,) = FaceFinder(threads=1).find(made.image)
+        seen = region_polygons(found.mesh)[made.alteration.region]
+        altered = np.argwhere(made.weight > 0.5)[:, ::-1]
+        assert np.abs(altered.mean(0) - (seen.min(0) + seen.max(0)) / 2).max() < 0.06 * 192
+        checked += 1
+    assert checked >= 3
+
+
+def test_a_token_is_a_cell_with_its_place():
+    with pytest.raises(ConfigError, match="multiple of 32"):
+        LiteTowerConfig(100)
+    torch.manual_seed(0)
+    tower = LiteTower(LiteTowerConfig(96)).eval()
+    picture = torch.randn(1, 3, 96, 96)
+    with torch.no_grad():
+        tokens = tower(picture).last_hidden_state
+        changed = picture.clone()
+        changed[..., :8, :8] += 3
+        difference = (tower(changed).last_hidden_state - tokens).abs()
+    assert tokens.shape == (1, 9, TOKEN_WIDTH)
+    assert tokens[0, :, -2:].tolist() == [[x, y] for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    fine = difference[0, :, : 40 * 16].amax(-1)  # the finest level sees only what is near
+    assert fine.argmax() == 0
+    assert fine[0] > 10 * fine[8]
 
 
 def test_given_again_it_measures_and_trains_nothing(place, built, monkeypatch, capsys):
@@ -228,8 +273,6 @@ def test_faces_come_from_a_folder_of_pictures_as_well(place, tmp_path, capsys):
 
 
 def test_both_parts_need_people(place):
-    from facewitness.training.face_cache import open_cache
-
     with pytest.raises(ConfigError, match="test 0"):
         real_faces(open_cache(place / "cache"), ExplainedSizes(held_out=1e-6))
 
