@@ -224,6 +224,7 @@ def test_a_run_killed_in_training_goes_on(place, built, tmp_path, monkeypatch):
         with pytest.raises(KilledError):
             tool().main(arguments(place, tmp_path))
     assert not (tmp_path / "model").exists()
+    assert tool().main(arguments(place, tmp_path, "--set", "epochs=6")) == 1  # its settings are known from the start
     files = sorted((tmp_path / "data").rglob("*.png"))
     times = [file.stat().st_mtime_ns for file in files]
     monkeypatch.setattr(small_explainer, "train_llava", lambda job: built / "run" / "adapter")
