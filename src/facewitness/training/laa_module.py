@@ -20,6 +20,7 @@ from facewitness.evaluation.metrics import roc_auc
 from facewitness.records import Label
 from facewitness.training.laa_data import LaaBatch, LaaData
 from facewitness.training.laa_step import PARTS, LaaStep, counts_of, make_optimizer, targets_of
+from facewitness.training.machine import widest_float
 
 _LOG = logging.getLogger(__name__)
 
@@ -111,10 +112,11 @@ class LaaTraining(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Make room for the logits of every row; each process fills in its own."""
+        wide = widest_float(self.device)
         images = len(self.data.pseudo) * _PAIR
-        self._pseudo = torch.zeros(3, images, device=self.device, dtype=torch.float64)
-        self._plain = torch.zeros(2, len(self.data.plain), device=self.device, dtype=torch.float64)
-        self._losses = torch.zeros(7, device=self.device, dtype=torch.float64)
+        self._pseudo = torch.zeros(3, images, device=self.device, dtype=wide)
+        self._plain = torch.zeros(2, len(self.data.plain), device=self.device, dtype=wide)
+        self._losses = torch.zeros(7, device=self.device, dtype=wide)
 
     def validation_step(self, batch: LaaBatch, _index: int, dataloader_idx: int = 0) -> None:
         """Logits and loss of one batch."""
@@ -123,12 +125,12 @@ class LaaTraining(LightningModule):
             return
         output = self.model(batch.images.contiguous(memory_format=torch.channels_last))
         logit = output.logit if output.logit is not None else output.heatmap_logit.flatten(1).amax(1, keepdim=True)
-        values = logit[:, 0].double()
+        values = logit[:, 0].to(self._pseudo.dtype)
         if dataloader_idx == 1:
             self._plain[:, batch.index] = torch.stack([values, torch.ones_like(values)])
             return
         rows = (batch.index[:, None] * _PAIR + torch.arange(_PAIR, device=batch.index.device)).flatten()
-        self._pseudo[:, rows] = torch.stack([values, batch.labels[:, 0].double(), torch.ones_like(values)])
+        self._pseudo[:, rows] = torch.stack([values, batch.labels[:, 0].to(values), torch.ones_like(values)])
         self._losses += self._loss_sums(output, batch)
 
     def _loss_sums(self, output: LaaNetOutput, batch: LaaBatch) -> Tensor:
@@ -144,7 +146,7 @@ class LaaTraining(LightningModule):
         )
         counts = StepCounts.of(targets)
         values = (parts.heatmap, parts.score, parts.consistency, parts.other)
-        return torch.stack([v.double() for v in (*values, counts.images, counts.points, counts.fakes)])
+        return torch.stack([v.to(self._losses.dtype) for v in (*values, counts.images, counts.points, counts.fakes)])
 
     def _validation_loss(self, sums: Tensor) -> float:
         """The loss of all validation images as if they were one batch, whatever batches they came in."""

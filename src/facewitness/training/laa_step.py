@@ -17,6 +17,7 @@ from facewitness.detectors.laa_net.losses import LossTargets, StepCounts, laa_ne
 from facewitness.detectors.laa_net.model import LaaNet
 from facewitness.detectors.laa_net.recipe import TrainingRecipe
 from facewitness.training.laa_data import LaaBatch
+from facewitness.training.machine import widest_float
 from facewitness.training.sam import Sam
 from facewitness.training.schedules import boosted_linear_decay
 
@@ -145,7 +146,7 @@ class LaaStep:
         logit = output.heatmap_logit.flatten(1).amax(1, keepdim=True) if output.logit is None else output.logit
         correct = (logit >= 0).eq(batch.labels >= 0.5).sum() / counts.images
         values = (parts.total, parts.heatmap, parts.score, parts.consistency, parts.other, correct)
-        return parts.total, torch.stack([v.detach().double() for v in values]).cpu()
+        return parts.total, torch.stack([v.detach().to(widest_float(logit.device)) for v in values]).cpu().double()
 
     @contextmanager
     def _statistics(self, number: int) -> Iterator[None]:

@@ -17,6 +17,7 @@ from facewitness.detectors.m2f2_det.recipe import Stage1Recipe
 from facewitness.errors import FaceError
 from facewitness.evaluation.metrics import average_precision, roc_auc
 from facewitness.training.m2f2_data import M2F2Batch, M2F2Data
+from facewitness.training.machine import widest_float
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class M2F2Training(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Make room for the logit, label and loss of every row; each process fills in its own."""
-        self._rows = torch.zeros(4, len(self.data.validation), device=self.device, dtype=torch.float64)
+        self._rows = torch.zeros(4, len(self.data.validation), device=self.device, dtype=widest_float(self.device))
 
     def validation_step(self, batch: M2F2Batch, _index: int) -> None:
         """Logits and losses of one batch."""
@@ -117,7 +118,7 @@ class M2F2Training(LightningModule):
         logits = self._logits(batch).float()
         losses = functional.cross_entropy(logits, batch.labels, reduction="none")
         values = (logits[:, 1] - logits[:, 0], batch.labels, losses, torch.ones_like(losses))
-        self._rows[:, batch.index] = torch.stack([v.double() for v in values])
+        self._rows[:, batch.index] = torch.stack([v.to(self._rows.dtype) for v in values])
 
     def on_validation_epoch_end(self) -> None:
         """Figures over all rows of all processes; the rate follows the loss."""

@@ -57,6 +57,11 @@ class TrainingMachine:
         return self.devices * self.num_nodes
 
 
+def widest_float(device: torch.device) -> torch.dtype:
+    """What sums are kept in: float64, and float32 on Apple's MPS, which has no wider one."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def keep_memory() -> None:
     """Let the C library keep freed blocks: giving them back to the system each step costs a quarter of the time."""
     if sys.platform != "linux":
